@@ -18,6 +18,27 @@
 #include "base/fault.h"
 #include "base/str.h"
 
+static char temporary_tag[128];
+
+void fs_set_temporary_tag(const char *tag)
+{
+        (void) snprintf(temporary_tag, sizeof(temporary_tag), "%s", tag);
+}
+
+static int temporary_name(const char *path, char **ret)
+{
+        return temporary_tag[0] ? str_printf(ret, "%s.tmp.%s", path, temporary_tag)
+                                : str_printf(ret, "%s.tmp.%ld", path, (long) getpid());
+}
+
+void fs_remove_temporary(const char *path)
+{
+        AUTO(freep) char *tmp = NULL;
+
+        if (temporary_name(path, &tmp) >= 0)
+                (void) unlink(tmp); /* mostly there is none */
+}
+
 int fs_read_file(const char *path, size_t max, char **ret, size_t *ret_len)
 {
         AUTO(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -35,7 +56,9 @@ int fs_read_file(const char *path, size_t max, char **ret, size_t *ret_len)
                 ssize_t k;
 
                 if (n + 1 >= size) {
-                        size_t want = size ? size * 2 : (size_t) (st.st_size > 0 && st.st_size < (1 << 20) ? st.st_size + 2 : 4096);
+                        size_t want =
+                                size ? size * 2
+                                     : (size_t) (st.st_size > 0 && st.st_size < (1 << 20) ? st.st_size + 2 : 4096);
                         char *p = realloc(buf, want);
 
                         if (!p)
@@ -112,10 +135,10 @@ int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode)
         AUTO(closep) int fd = -EBADF;
         int r;
 
-        r = str_printf(&tmp, "%s.tmp.%ld", path, (long) getpid());
+        r = temporary_name(path, &tmp);
         if (r < 0)
                 return r;
-        (void) unlink(tmp); /* of an earlier process with our pid */
+        (void) unlink(tmp); /* of an earlier process */
         fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
         if (fd < 0)
                 return -errno;

@@ -16,3 +16,10 @@ int fs_write_all(int fd, const void *data, size_t len);
 /* Makes the directory and its parents; existing ones are left as they are. */
 int fs_mkdir_p(const char *path, mode_t mode);
 int fs_fsync_dir_of(const char *path);
+/*
+ * What temporaries of fs_write_atomic() are told apart by: the node, where files are shared between nodes. Default: the
+ * process id. With a name that stays the same the leftover of a killed process is found again.
+ */
+void fs_set_temporary_tag(const char *tag);
+/* Removes what an interrupted fs_write_atomic(path) of that tag left. */
+void fs_remove_temporary(const char *path);

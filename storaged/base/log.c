@@ -60,11 +60,11 @@ static void write_journal(int level, const LogContext *c, const char *file, int 
         struct iovec iov[9];
         int n = 0;
 
-#define FIELD(...)                                                                       \
-        do {                                                                             \
-                (void) snprintf(field[n], sizeof(field[n]), __VA_ARGS__);                \
-                iov[n] = (struct iovec){ field[n], strlen(field[n]) };                   \
-                n++;                                                                     \
+#define FIELD(...)                                                        \
+        do {                                                              \
+                (void) snprintf(field[n], sizeof(field[n]), __VA_ARGS__); \
+                iov[n] = (struct iovec){ field[n], strlen(field[n]) };    \
+                n++;                                                      \
         } while (0)
         FIELD("MESSAGE=%s", text);
         FIELD("PRIORITY=%d", level);
@@ -90,8 +90,9 @@ static void write_stderr(int level, const LogContext *c, const char *text)
         (void) localtime_r(&ts.tv_sec, &tm);
         (void) strftime(when, sizeof(when), "%H:%M:%S", &tm);
         n = snprintf(line, sizeof(line), "%s.%03ld %s[%s]: %s%s%s%s%s%s\n", when, ts.tv_nsec / 1000000, log_identifier,
-                     names[level & 7], text, c && (c->storage || c->volume) ? " [" : "", c && c->storage ? c->storage : "",
-                     c && c->volume ? ":" : "", c && c->volume ? c->volume : "", c && (c->storage || c->volume) ? "]" : "");
+                     names[level & 7], text, c && (c->storage || c->volume) ? " [" : "",
+                     c && c->storage ? c->storage : "", c && c->volume ? ":" : "", c && c->volume ? c->volume : "",
+                     c && (c->storage || c->volume) ? "]" : "");
         if (n > 0)
                 (void) fwrite(line, 1, (size_t) n < sizeof(line) ? (size_t) n : sizeof(line) - 1, stderr);
 }

@@ -26,9 +26,9 @@ void log_write(int level, int error, const LogContext *context, const char *file
 #define log_info(...) log_full(LOG_INFO, 0, NULL, __VA_ARGS__)
 #define log_debug(...) log_full(LOG_DEBUG, 0, NULL, __VA_ARGS__)
 /* return log_error_errno(r, "can't do X to Y"): logs with the error's text and yields r. */
-#define log_error_errno(error, ...)                                \
-        ({                                                         \
-                int _e_ = (error);                                 \
-                log_full(LOG_ERR, _e_, NULL, __VA_ARGS__);         \
-                _e_;                                               \
+#define log_error_errno(error, ...)                        \
+        ({                                                 \
+                int _e_ = (error);                         \
+                log_full(LOG_ERR, _e_, NULL, __VA_ARGS__); \
+                _e_;                                       \
         })

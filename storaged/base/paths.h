@@ -6,17 +6,21 @@
 #include <storaged/cleanup.h>
 
 typedef struct Paths {
-        char *root;     /* "" or an absolute path without a slash at its end */
-        char *cluster;  /* <root>/etc/pve: the cluster file system */
-        char *config;   /* <root>/etc/pve/storage.cfg */
-        char *priv;     /* <root>/etc/pve/priv */
-        char *run;      /* <root>/run/storaged */
-        char *socket;   /* <root>/run/storaged/api.sock */
-        char *lib;      /* <root>/var/lib/storaged */
-        char *tasks;    /* <root>/var/lib/storaged/tasks */
+        char *root;    /* "" or an absolute path without a slash at its end */
+        char *cluster; /* <root>/etc/pve: the cluster file system */
+        char *config;  /* <root>/etc/pve/storage.cfg */
+        char *priv;    /* <root>/etc/pve/priv */
+        char *run;     /* <root>/run/storaged */
+        char *socket;  /* <root>/run/storaged/api.sock */
+        char *lib;     /* <root>/var/lib/storaged */
+        char *tasks;   /* <root>/var/lib/storaged/tasks */
 } Paths;
 
-#define PATHS_INIT (Paths){ 0 }
+#define PATHS_INIT \
+        (Paths)    \
+        {          \
+                0  \
+        }
 
 /* `root` NULL or "" or "/": the real system; a relative one is made absolute. */
 int paths_init(Paths *p, const char *root);

@@ -42,6 +42,19 @@ bool str_has_control(const char *s)
         return false;
 }
 
+const char *str_show(const char *s, size_t len, char *buf, size_t size)
+{
+        size_t n = len < size ? len : size - 4;
+
+        if (n < len)
+                while (n > 0 && ((unsigned char) s[n] & 0xc0) == 0x80)
+                        n--;
+        for (size_t i = 0; i < n; i++)
+                buf[i] = (unsigned char) s[i] < 0x20 || s[i] == 0x7f ? '?' : s[i];
+        memcpy(buf + n, n < len ? "..." : "", n < len ? 4 : 1);
+        return buf;
+}
+
 void strbuf_deinit(StrBuf *b)
 {
         free(b->data);

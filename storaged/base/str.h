@@ -26,6 +26,12 @@ int str_printf(char **ret, const char *fmt, ...) __attribute__((format(printf, 2
 /* True if `s` holds a byte below 0x20 or 0x7f. */
 bool str_has_control(const char *s);
 
+/*
+ * Foreign text for a sentence: what fits into `buf`, cut between characters with "..." behind it, control
+ * characters as `?`. `size` is at least 8. Returns `buf`.
+ */
+const char *str_show(const char *s, size_t len, char *buf, size_t size);
+
 /* A growing buffer. The first failure sticks: check strbuf_error() once at the end. */
 typedef struct StrBuf {
         char *data; /* NUL-terminated, or NULL while empty */
@@ -33,7 +39,11 @@ typedef struct StrBuf {
         int error; /* 0 or -ENOMEM */
 } StrBuf;
 
-#define STRBUF_INIT (StrBuf){ 0 }
+#define STRBUF_INIT \
+        (StrBuf)    \
+        {           \
+                0   \
+        }
 
 void strbuf_deinit(StrBuf *b);
 void strbuf_add(StrBuf *b, const void *data, size_t len);
@@ -50,7 +60,11 @@ typedef struct StrList {
         size_t n;
 } StrList;
 
-#define STRLIST_INIT (StrList){ 0 }
+#define STRLIST_INIT \
+        (StrList)    \
+        {            \
+                0    \
+        }
 
 void strlist_deinit(StrList *l);
 int strlist_add(StrList *l, const char *s, size_t len);

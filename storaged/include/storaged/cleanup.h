@@ -14,29 +14,29 @@
 #define AUTO(f) __attribute__((cleanup(f)))
 
 /* The value of a pointer variable; the variable becomes NULL and no longer frees it. */
-#define TAKE(p)                              \
-        ({                                   \
-                __typeof__(p) *_pp_ = &(p);  \
-                __typeof__(p) _p_ = *_pp_;   \
-                *_pp_ = NULL;                \
-                _p_;                         \
+#define TAKE(p)                             \
+        ({                                  \
+                __typeof__(p) *_pp_ = &(p); \
+                __typeof__(p) _p_ = *_pp_;  \
+                *_pp_ = NULL;               \
+                _p_;                        \
         })
 
 /* The value of a descriptor variable; the variable becomes -EBADF. */
-#define TAKE_FD(fd)                  \
-        ({                           \
-                int *_fp_ = &(fd);   \
-                int _f_ = *_fp_;     \
-                *_fp_ = -EBADF;      \
-                _f_;                 \
+#define TAKE_FD(fd)                \
+        ({                         \
+                int *_fp_ = &(fd); \
+                int _f_ = *_fp_;   \
+                *_fp_ = -EBADF;    \
+                _f_;               \
         })
 
 /* Defines NAMEp(TYPE *p) that calls FUNC(*p) unless *p is NULL, for use with AUTO(). */
-#define DEFINE_CLEANUP(TYPE, FUNC)                                     \
-        static inline __attribute__((unused)) void FUNC##p(TYPE *p)    \
-        {                                                              \
-                if (*p)                                                \
-                        (void) FUNC(*p);                               \
+#define DEFINE_CLEANUP(TYPE, FUNC)                                  \
+        static inline __attribute__((unused)) void FUNC##p(TYPE *p) \
+        {                                                           \
+                if (*p)                                             \
+                        (void) FUNC(*p);                            \
         }
 
 static inline __attribute__((unused)) void freep(void *p)

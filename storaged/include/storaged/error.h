@@ -13,21 +13,21 @@
 #define STORAGED_ERROR_PARAM 64
 
 struct storaged_error {
-        uint32_t size;                          /* of this struct, as its owner was built */
-        int32_t code;                           /* negative errno; 0: nothing set */
-        char param[STORAGED_ERROR_PARAM];       /* the parameter at fault, or "" */
+        uint32_t size;                    /* of this struct, as its owner was built */
+        int32_t code;                     /* negative errno; 0: nothing set */
+        char param[STORAGED_ERROR_PARAM]; /* the parameter at fault, or "" */
         char text[STORAGED_ERROR_TEXT];
 };
 
-#define STORAGED_ERROR_INIT                                   \
-        {                                                     \
+#define STORAGED_ERROR_INIT                                      \
+        {                                                        \
                 .size = (uint32_t) sizeof(struct storaged_error) \
         }
 
 /* Both store the sentence and return `code`, so that a refusal is one line. `err` may be NULL. */
 static inline __attribute__((unused, format(printf, 4, 0))) int storaged_error_setv(struct storaged_error *err,
-                                                                                     int code, const char *param,
-                                                                                     const char *fmt, va_list ap)
+                                                                                    int code, const char *param,
+                                                                                    const char *fmt, va_list ap)
 {
         if (!err)
                 return code;
@@ -48,8 +48,8 @@ static inline __attribute__((unused, format(printf, 3, 4))) int error_set(struct
         return code;
 }
 
-static inline __attribute__((unused, format(printf, 4, 5))) int
-error_set_param(struct storaged_error *err, int code, const char *param, const char *fmt, ...)
+static inline __attribute__((unused, format(printf, 4, 5))) int error_set_param(struct storaged_error *err, int code,
+                                                                                const char *param, const char *fmt, ...)
 {
         va_list ap;
 

@@ -47,9 +47,9 @@ struct storaged_proc {
 
 struct storaged_proc_result {
         uint32_t size;
-        int status;      /* exit status; 128 + signal when killed */
+        int status; /* exit status; 128 + signal when killed */
         bool timed_out;
-        char *out;       /* stdout, NUL-terminated; free() it */
+        char *out; /* stdout, NUL-terminated; free() it */
         size_t out_len;
         char last_error[512]; /* last line of stderr */
 };
@@ -57,22 +57,26 @@ struct storaged_proc_result {
 /* What the host does for a plugin. Valid from `start` to `stop`. */
 struct storaged_host {
         uint32_t size;
-        const char *node;      /* this node's name */
-        const char *root;      /* "" or the --root prefix, for run and state files of storaged itself */
-        const char *run_dir;   /* root-only directory for sockets and temporaries; exists */
-        void *handle;          /* the host's own; pass it back in every call below */
+        const char *node;    /* this node's name */
+        const char *root;    /* "" or the --root prefix, for run and state files of storaged itself */
+        const char *run_dir; /* root-only directory for sockets and temporaries; exists */
+        void *handle;        /* the host's own; pass it back in every call below */
 
         void (*log)(void *handle, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
         /* Tells how far the current call is; also a place where a cancelled task notices: non-zero = stop now. */
         int (*progress)(void *handle, uint64_t done_bytes, uint64_t total_bytes);
-        /* Runs a program; 0 if it ran (look at status), negative errno if not. */
+        /* Runs a program; 0 if it ran (look at status), negative errno if not. proc->size and ret->size have to be set.
+         */
         int (*proc_run)(void *handle, const struct storaged_proc *proc, struct storaged_proc_result *ret,
                         struct storaged_error *err);
         /* A named place where tests make the process die, fail or wait. Returns 0, or a negative errno to fail with. */
         int (*fault)(void *handle, const char *name);
-        /* Parses a volume name by the plugin's naming scheme. */
-        int (*parse_volname)(void *handle, const char *volname, struct storaged_volname *ret, struct storaged_error *err);
-        /* The lowest free vm-<vmid>-disk-<n> given the names in use (all of that storage, any order); n from 0 to 1023. */
+        /* Parses a volume name by the plugin's naming scheme. ret->size has to be set: it tells how much the plugin
+         * knows. */
+        int (*parse_volname)(void *handle, const char *volname, struct storaged_volname *ret,
+                             struct storaged_error *err);
+        /* The lowest free vm-<vmid>-disk-<n> given the names in use (all of that storage, any order); n from 0 to 1023.
+         */
         int (*next_disk_name)(void *handle, uint32_t vmid, const char *prefix, const char *const *used, size_t n_used,
                               char *ret, size_t ret_size, struct storaged_error *err);
         /* append only */
@@ -86,8 +90,8 @@ enum storaged_activation {
 
 struct storaged_list_filter {
         uint32_t size;
-        uint32_t contents;   /* mask */
-        uint32_t vmid;       /* 0: all */
+        uint32_t contents;               /* mask */
+        uint32_t vmid;                   /* 0: all */
         const uint32_t *container_vmids; /* sorted; images of these are rootdir */
         size_t n_container_vmids;
 };
@@ -95,9 +99,9 @@ struct storaged_list_filter {
 struct storaged_alloc_spec {
         uint32_t size;
         uint32_t vmid;
-        uint32_t format;     /* enum storaged_format, one bit */
-        uint64_t bytes;      /* multiple of 1024; 0 only for subvol */
-        const char *name;    /* file or LV name the caller wants, or NULL: pick one */
+        uint32_t format;  /* enum storaged_format, one bit */
+        uint64_t bytes;   /* multiple of 1024; 0 only for subvol */
+        const char *name; /* file or LV name the caller wants, or NULL: pick one */
 };
 
 struct storaged_import_spec {
@@ -128,17 +132,21 @@ enum storaged_feature {
 };
 
 struct storaged_feature_row {
-        const char *format;     /* raw, qcow2, …; NULL ends the table */
-        bool is_base;           /* the row is for templates */
-        uint32_t current;       /* features of the live volume */
-        uint32_t snap;          /* features of a named snapshot */
-        const char *exports;    /* stream formats without snapshots, space separated, preferred first */
+        const char *format;  /* raw, qcow2, …; NULL ends the table */
+        bool is_base;        /* the row is for templates */
+        uint32_t current;    /* features of the live volume */
+        uint32_t snap;       /* features of a named snapshot */
+        const char *exports; /* stream formats without snapshots, space separated, preferred first */
         const char *exports_with_snapshots;
         const char *snapshot_method; /* running guest: "qemu", "storage", "mixed" */
 };
 
 enum storaged_plugin_flags {
-        /* `probe` is asked every few seconds, because nothing tells when the server dies. */
+        /*
+         * Its server can die without anything telling: it is asked for its status every second or so. Such a plugin
+         * has a control plane of its own: status, list, stat, path and list_snapshots work without activate_storage
+         * and never touch the data plane (a mount that may hang).
+         */
         STORAGED_PLUGIN_PROBED = 1 << 0,
 };
 
@@ -164,14 +172,14 @@ struct storaged_plugin {
         uint32_t size; /* likewise */
 
         /* --- what it is, as data */
-        const char *name, *version, *summary; /* name = the type word in storage.cfg */
-        uint32_t flags;            /* enum storaged_plugin_flags */
-        uint32_t naming;           /* enum storaged_naming */
-        uint32_t sharing;          /* enum storaged_sharing */
-        uint32_t contents;         /* mask of supported contents */
-        uint32_t default_contents; /* mask when storage.cfg says nothing */
-        uint32_t formats;          /* mask of supported formats */
-        uint32_t default_format;   /* one bit */
+        const char *name, *version, *summary;       /* name = the type word in storage.cfg */
+        uint32_t flags;                             /* enum storaged_plugin_flags */
+        uint32_t naming;                            /* enum storaged_naming */
+        uint32_t sharing;                           /* enum storaged_sharing */
+        uint32_t contents;                          /* mask of supported contents */
+        uint32_t default_contents;                  /* mask when storage.cfg says nothing */
+        uint32_t formats;                           /* mask of supported formats */
+        uint32_t default_format;                    /* one bit */
         const struct storaged_property *properties; /* name NULL ends; `storage`, `type` are implied */
         const struct storaged_feature_row *features;
         const struct storaged_scan *scan_schema; /* required with `scan` */
@@ -182,20 +190,24 @@ struct storaged_plugin {
                     void *userdata, STORAGED_ERR);
 
         /* --- lifecycle */
-        int (*start)(const struct storaged_host *host, const struct storaged_config *config, void **ret_self, STORAGED_ERR);
+        int (*start)(const struct storaged_host *host, const struct storaged_config *config, void **ret_self,
+                     STORAGED_ERR);
         void (*stop)(void *self);
 
         /* --- the storage */
-        int (*activate_storage)(void *self, STORAGED_ERR); /* also removes what interrupted operations of this node left */
+        int (*activate_storage)(void *self,
+                                STORAGED_ERR); /* also removes what interrupted operations of this node left */
         int (*deactivate_storage)(void *self, STORAGED_ERR);
-        int (*probe)(void *self, STORAGED_ERR);            /* alive? cheap, never touches the data plane */
+        int (*probe)(void *self, STORAGED_ERR); /* alive? cheap, never touches the data plane */
         int (*status)(void *self, struct storaged_status *ret, STORAGED_ERR);
         int (*health)(void *self, storaged_finding_fn fn, void *userdata, STORAGED_ERR);
         int (*repair)(void *self, const char *code, bool dry_run, storaged_finding_fn fn, void *userdata, STORAGED_ERR);
 
         /* --- volumes */
-        int (*list)(void *self, const struct storaged_list_filter *filter, storaged_volume_fn fn, void *userdata, STORAGED_ERR);
-        int (*stat)(void *self, STORAGED_VOL, storaged_volume_fn fn, void *userdata, STORAGED_ERR); /* one row, notes whole */
+        int (*list)(void *self, const struct storaged_list_filter *filter, storaged_volume_fn fn, void *userdata,
+                    STORAGED_ERR);
+        int (*stat)(void *self, STORAGED_VOL, storaged_volume_fn fn, void *userdata,
+                    STORAGED_ERR); /* one row, notes whole */
         int (*alloc)(void *self, const struct storaged_alloc_spec *spec, char ret_volname[static STORAGED_VOLNAME_MAX],
                      STORAGED_ERR);
         int (*free)(void *self, STORAGED_VOL, STORAGED_ERR); /* -ENOENT, -EBUSY (base in use), -EPERM (protected) */
@@ -218,23 +230,23 @@ struct storaged_plugin {
                       char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR); /* name NULL: pick one */
 
         /* Streams: `fd` is borrowed and not closed; bytes as in pvesm.md section 6, virtual size first. */
-        int (*export_stream)(void *self, STORAGED_VOL, const char *stream_format, const char *snap, bool with_snapshots, int fd,
-                             STORAGED_ERR);
+        int (*export_stream)(void *self, STORAGED_VOL, const char *stream_format, const char *snap, bool with_snapshots,
+                             int fd, STORAGED_ERR);
         int (*import_stream)(void *self, const struct storaged_import_spec *spec, STORAGED_VOL, int fd,
                              char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR);
-        int (*upload)(void *self, const struct storaged_upload_spec *spec, char ret_volname[static STORAGED_VOLNAME_MAX],
-                      STORAGED_ERR);
+        int (*upload)(void *self, const struct storaged_upload_spec *spec,
+                      char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR);
         int (*set_notes)(void *self, STORAGED_VOL, const char *notes, STORAGED_ERR); /* "" removes */
         int (*set_protected)(void *self, STORAGED_VOL, bool is_protected, STORAGED_ERR);
         /* append only */
 };
 
 /* The one exported symbol: a function, so that the host can check abi and size before any pointer is used. */
-#define STORAGED_REGISTER(plugin)                                                              \
+#define STORAGED_REGISTER(plugin)                                                                        \
         __attribute__((visibility("default"))) const struct storaged_plugin *storaged_plugin_entry(void) \
-        {                                                                                      \
-                plugin.abi = STORAGED_PLUGIN_ABI;                                              \
-                plugin.size = (uint32_t) sizeof(plugin);                                       \
-                return &plugin;                                                                \
+        {                                                                                                \
+                plugin.abi = STORAGED_PLUGIN_ABI;                                                        \
+                plugin.size = (uint32_t) sizeof(plugin);                                                 \
+                return &plugin;                                                                          \
         }
 const struct storaged_plugin *storaged_plugin_entry(void);

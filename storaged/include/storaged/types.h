@@ -32,14 +32,14 @@ enum storaged_format {
 
 /* How the names of a storage's volumes are built (reference: pvesm.md section 1). */
 enum storaged_naming {
-        STORAGED_NAMING_FILE = 1, /* 100/vm-100-disk-0.raw, iso/x.iso, backup/… */
-        STORAGED_NAMING_LVM,      /* vm-100-disk-0, qcow2 if it ends so */
-        STORAGED_NAMING_LVMTHIN,  /* vm-…, base-… */
-        STORAGED_NAMING_RBD,      /* vm-…, base-…, base-…/vm-… */
-        STORAGED_NAMING_ZFS,      /* vm-, base-, subvol-, basevol- */
-        STORAGED_NAMING_ISCSI,    /* channel.id.lun.by-id-name */
+        STORAGED_NAMING_FILE = 1,    /* 100/vm-100-disk-0.raw, iso/x.iso, backup/… */
+        STORAGED_NAMING_LVM,         /* vm-100-disk-0, qcow2 if it ends so */
+        STORAGED_NAMING_LVMTHIN,     /* vm-…, base-… */
+        STORAGED_NAMING_RBD,         /* vm-…, base-…, base-…/vm-… */
+        STORAGED_NAMING_ZFS,         /* vm-, base-, subvol-, basevol- */
+        STORAGED_NAMING_ISCSI,       /* channel.id.lun.by-id-name */
         STORAGED_NAMING_ISCSIDIRECT, /* lunN */
-        STORAGED_NAMING_PBS,      /* backup/vm/100/2026-11-21T10:00:00Z */
+        STORAGED_NAMING_PBS,         /* backup/vm/100/2026-11-21T10:00:00Z */
 };
 
 /* Whether all nodes see the same data. */
@@ -54,14 +54,14 @@ enum storaged_sharing {
 /* A parsed volume name. Strings point into `volname` or `buf`; see wire/volname.h for who fills it. */
 struct storaged_volname {
         uint32_t size;
-        uint32_t content;                   /* enum storaged_content, one bit */
-        uint32_t vmid;                      /* 0: no owner */
-        uint32_t basevmid;                  /* 0: none */
-        bool is_base;                       /* a template that clones hang on */
-        char volname[STORAGED_VOLNAME_MAX]; /* all behind the storage id */
-        char name[STORAGED_VOLNAME_MAX];    /* the part that names the volume: vm-100-disk-0.raw */
+        uint32_t content;                    /* enum storaged_content, one bit */
+        uint32_t vmid;                       /* 0: no owner */
+        uint32_t basevmid;                   /* 0: none */
+        bool is_base;                        /* a template that clones hang on */
+        char volname[STORAGED_VOLNAME_MAX];  /* all behind the storage id */
+        char name[STORAGED_VOLNAME_MAX];     /* the part that names the volume: vm-100-disk-0.raw */
         char basename[STORAGED_VOLNAME_MAX]; /* a linked clone's base: base-100-disk-0.raw, or "" */
-        char format[16];                    /* raw, qcow2, …, iso, tgz, vma.zst; "" if it has none */
+        char format[16];                     /* raw, qcow2, …, iso, tgz, vma.zst; "" if it has none */
 };
 
 #define STORAGED_SIZE_UNKNOWN UINT64_MAX
@@ -69,41 +69,41 @@ struct storaged_volname {
 /* One row of a listing. Strings belong to the giver and live during the call. */
 struct storaged_volume {
         uint32_t size;
-        uint32_t content;     /* enum storaged_content, one bit */
+        uint32_t content; /* enum storaged_content, one bit */
         const char *volname;
-        const char *format;   /* "invalid" for an image whose header can't be read */
-        const char *parent;   /* volume name or file name it is based on, or NULL */
-        const char *notes;    /* first line or whole, or NULL */
-        uint64_t bytes;       /* virtual size, or STORAGED_SIZE_UNKNOWN */
-        uint64_t used_bytes;  /* allocated, or STORAGED_SIZE_UNKNOWN */
-        int64_t ctime;        /* 0: unknown */
-        uint32_t vmid;        /* 0: no owner */
+        const char *format;  /* "invalid" for an image whose header can't be read */
+        const char *parent;  /* volume name or file name it is based on, or NULL */
+        const char *notes;   /* first line or whole, or NULL */
+        uint64_t bytes;      /* virtual size, or STORAGED_SIZE_UNKNOWN */
+        uint64_t used_bytes; /* allocated, or STORAGED_SIZE_UNKNOWN */
+        int64_t ctime;       /* 0: unknown */
+        uint32_t vmid;       /* 0: no owner */
         bool is_protected;
-        bool is_approximate;  /* `bytes` is an estimate */
+        bool is_approximate; /* `bytes` is an estimate */
 };
 
 struct storaged_snapshot {
         uint32_t size;
         const char *name;
-        const char *parent;   /* or NULL */
+        const char *parent; /* or NULL */
         int64_t ctime;
         uint64_t vm_state_bytes;
 };
 
 struct storaged_status {
         uint32_t size;
-        bool is_active;       /* reachable and usable on this node */
+        bool is_active; /* reachable and usable on this node */
         uint64_t total_bytes;
         uint64_t avail_bytes;
         uint64_t used_bytes;
-        char reason[256];     /* why it is not active, or "" */
+        char reason[256]; /* why it is not active, or "" */
 };
 
 /* Who has a volume open or active, as far as the backend knows. */
 struct storaged_holder {
         uint32_t size;
-        const char *node;     /* or NULL */
-        const char *what;     /* "process 1234 (qemu-system-x86)", "client 10.0.0.1:0/123" */
+        const char *node; /* or NULL */
+        const char *what; /* "process 1234 (qemu-system-x86)", "client 10.0.0.1:0/123" */
         bool is_exclusive;
 };
 
@@ -134,13 +134,13 @@ enum storaged_property_flags {
 /* One declared property: from it come the checks, the help, the API schema, the GUI form and the manual's table. */
 struct storaged_property {
         const char *name;
-        uint32_t type;  /* enum storaged_property_type */
-        uint32_t flags; /* enum storaged_property_flags */
-        const char *format; /* "storage-path", "storage-server", …; NULL: any text without control characters */
-        int64_t min, max;   /* INTEGER; both 0: no limit */
+        uint32_t type;       /* enum storaged_property_type */
+        uint32_t flags;      /* enum storaged_property_flags */
+        const char *format;  /* "storage-path", "storage-server", …; NULL: any text without control characters */
+        int64_t min, max;    /* INTEGER; both 0: no limit */
         uint32_t max_length; /* STRING; 0: 4096 */
         const char *const *values; /* ENUM; ends with NULL */
-        const char *dflt;   /* or NULL */
+        const char *dflt;          /* or NULL */
         const char *description;
 };
 
