@@ -47,7 +47,11 @@ typedef struct Frame {
         int fd; /* received descriptor or -EBADF; owned */
 } Frame;
 
-#define FRAME_INIT (Frame){ .fd = -EBADF }
+#define FRAME_INIT           \
+        (Frame)              \
+        {                    \
+                .fd = -EBADF \
+        }
 
 void frame_deinit(Frame *f);
 
@@ -63,12 +67,17 @@ typedef struct FrameAssembler {
         bool has_partial;
 } FrameAssembler;
 
-#define FRAME_ASSEMBLER_INIT (FrameAssembler){ .partial = FRAME_INIT }
+#define FRAME_ASSEMBLER_INIT          \
+        (FrameAssembler)              \
+        {                             \
+                .partial = FRAME_INIT \
+        }
 
 void frame_assembler_deinit(FrameAssembler *a);
 int frame_assembler_feed(FrameAssembler *a, const void *packet, size_t len, int fd, Frame *ret);
 
 /* Sends a message in as many packets as it takes; blocks on a blocking socket; -EAGAIN never on those. fd -1: none. */
 int frame_send(int socket, uint8_t type, uint32_t call, const void *body, size_t len, int fd);
-/* Receives one packet into `buf` (size ≥ FRAME_PIECE_MAX + header); number of bytes, 0 at end, -errno. *ret_fd or -EBADF. */
+/* Receives one packet into `buf` (size ≥ FRAME_PIECE_MAX + header); number of bytes, 0 at end, -errno. *ret_fd or
+ * -EBADF. */
 int frame_recv_packet(int socket, void *buf, size_t size, int *ret_fd);

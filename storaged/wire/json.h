@@ -18,6 +18,8 @@ static inline void json_putp(json_object **o)
 }
 #define AUTO_JSON __attribute__((cleanup(json_putp))) json_object
 
+/* True if all of it is well-formed UTF-8 without a NUL byte. */
+bool json_is_utf8(const char *text, size_t len);
 /* Strict UTF-8 JSON, whole text, depth at most JSON_DEPTH_MAX. -EINVAL, -ENOMEM. */
 int json_parse(const char *text, size_t len, json_object **ret);
 
@@ -32,7 +34,7 @@ json_object *json_get(json_object *o, const char *key);
 int json_add_string(json_object *o, const char *key, const char *value);
 int json_add_int(json_object *o, const char *key, int64_t value);
 int json_add_uint(json_object *o, const char *key, uint64_t value);
-int json_add_bool01(json_object *o, const char *key, bool value); /* Proxmox VE's booleans: 1 or 0 */
+int json_add_bool01(json_object *o, const char *key, bool value);  /* Proxmox VE's booleans: 1 or 0 */
 int json_add(json_object *o, const char *key, json_object *value); /* takes the reference, also on failure */
 
 /* Compact text with slashes unescaped; borrowed from `o`. */

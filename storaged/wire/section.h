@@ -10,6 +10,7 @@
 
 typedef struct SectionPair {
         char *key, *value; /* value "" for a flag without one */
+        size_t value_len;  /* may be more than strlen(value): a value can hold NUL bytes */
         unsigned line;
         bool has_value;
 } SectionPair;
@@ -33,9 +34,15 @@ typedef struct SectionFile {
         size_t n_warnings;
 } SectionFile;
 
-#define SECTION_FILE_INIT (SectionFile){ 0 }
+#define SECTION_WARNINGS_MAX 1000u
+#define SECTION_FILE_INIT \
+        (SectionFile)     \
+        {                 \
+                0         \
+        }
 
 /* Any bytes; what can't be read becomes a warning with its line. 0 or -ENOMEM. */
 int section_file_parse(const char *text, size_t len, SectionFile *ret);
 void section_file_deinit(SectionFile *f);
+/* Keeps the first SECTION_WARNINGS_MAX, then says once that there are more. Control characters become `?`. */
 int section_file_warn(SectionFile *f, unsigned line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

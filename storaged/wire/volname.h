@@ -32,6 +32,9 @@ int volname_parse(enum storaged_naming naming, const char *volname, struct stora
 int volname_next_disk(uint32_t vmid, const char *prefix, const char *suffix, const char *const *used, size_t n_used,
                       char *ret, size_t ret_size, struct storaged_error *err);
 
+/* Letter first, then letters, digits, - or _; 2 to 40; not `current`, which means the live volume. */
+bool snapshot_name_is_valid(const char *name);
+
 /* images, rootdir, iso, …; NULL / 0 if unknown. */
 const char *content_to_string(uint32_t content);
 uint32_t content_from_string(const char *s);
