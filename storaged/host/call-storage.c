@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Calls about a storage as a whole, and those that need none. */
+#include "host/call.h"
+
+#include <errno.h>
+
+/* --- without a storage */
+
+int call_check_config(Call *c)
+{
+        AUTO(args_config_deinit) ArgsConfig config = { 0 };
+        int r = args_config(c->args, &config, c->err);
+
+        return r < 0 ? r : c->ops->check_config(c->target->host, &config.config, c->err);
+}
+
+static int scan_row(void *userdata, const struct storaged_pair *pairs, size_t n_pairs)
+{
+        StrBuf *b = userdata;
+
+        jsonw_object_begin(b);
+        for (size_t i = 0; i < n_pairs; i++)
+                call_add_text(b, pairs[i].key, pairs[i].value);
+        jsonw_object_end(b);
+        return strbuf_error(b);
+}
+
+int call_scan(Call *c)
+{
+        AUTO(args_config_deinit) ArgsConfig params = { 0 };
+        int r = args_params(c->args, &params, c->err);
+
+        if (r < 0)
+                return r;
+        jsonw_array_begin(c->reply);
+        r = c->ops->scan(c->target->host, &params.config, scan_row, c->reply, c->err);
+        jsonw_array_end(c->reply);
+        return r;
+}
+
+/* --- the storage */
+
+int call_activate(Call *c)
+{
+        return c->ops->activate_storage(c->self, c->err);
+}
+
+int call_deactivate(Call *c)
+{
+        return c->ops->deactivate_storage(c->self, c->err);
+}
+
+int call_probe(Call *c)
+{
+        return c->ops->probe(c->self, c->err);
+}
+
+int call_status(Call *c)
+{
+        struct storaged_status s = { .size = sizeof(s) };
+        int r = c->ops->status(c->self, &s, c->err);
+
+        if (r < 0)
+                return r;
+        s.reason[sizeof(s.reason) - 1] = '\0';
+        jsonw_object_begin(c->reply);
+        call_add_int(c->reply, "active", s.is_active);
+        call_add_uint(c->reply, "total", s.total_bytes);
+        call_add_uint(c->reply, "avail", s.avail_bytes);
+        call_add_uint(c->reply, "used", s.used_bytes);
+        call_add_text(c->reply, "reason", s.reason);
+        jsonw_object_end(c->reply);
+        return 0;
+}
+
+static int finding_row(void *userdata, const struct storaged_finding *f)
+{
+        StrBuf *b = userdata;
+
+        jsonw_object_begin(b);
+        call_add_text(b, "code", f->code);
+        call_add_text(b, "severity", f->severity);
+        call_add_text(b, "summary", f->summary);
+        call_add_text(b, "action", f->action);
+        call_add_int(b, "repairable", f->is_repairable);
+        jsonw_object_end(b);
+        return strbuf_error(b);
+}
+
+int call_health(Call *c)
+{
+        int r;
+
+        jsonw_array_begin(c->reply);
+        r = c->ops->health(c->self, finding_row, c->reply, c->err);
+        jsonw_array_end(c->reply);
+        return r;
+}
+
+int call_repair(Call *c)
+{
+        const char *code = NULL;
+        int r = args_string(c->args, "code", &code, c->err);
+
+        if (r < 0)
+                return r;
+        jsonw_array_begin(c->reply);
+        r = c->ops->repair(c->self, code, json_get_bool(c->args, "dry_run", false), finding_row, c->reply, c->err);
+        jsonw_array_end(c->reply);
+        return r;
+}
