@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Lock directories. mkdir decides who has the lock. Ours is known by device, inode and the modification time that we
+ * set last: inodes are used again, but whoever takes the lock over makes a directory with another time. The same
+ * three are noted in a file of this daemon, so that after a kill -9 the next one finds its own locks and only those.
+ * On pmxcfs (a FUSE file system) the cluster itself lets expired locks go when asked with utime(0); on a plain
+ * directory nobody does, so the waiters do it, one at a time under a flock of the parent.
+ * Invariant: a directory is removed only while it is, just before, still the one that was looked at.
+ */
+#include "cluster/lock-dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <storaged/cleanup.h>
+
+#include "base/fs.h"
+#include "base/str.h"
+
+#define NOTE_MAX 256
+
+int lock_dir_init(LockDir *d, const char *cluster_dir, const char *state_dir, const char *name)
+{
+        int r;
+
+        *d = LOCK_DIR_INIT;
+        r = str_printf(&d->parent, "%s/priv/lock", cluster_dir);
+        if (r >= 0)
+                r = str_printf(&d->path, "%s/priv/lock/%s", cluster_dir, name);
+        if (r >= 0)
+                r = str_printf(&d->note, "%s/locks/%s", state_dir, name);
+        if (r < 0)
+                lock_dir_deinit(d);
+        return r;
+}
+
+void lock_dir_deinit(LockDir *d)
+{
+        closep(&d->fd);
+        free(d->parent);
+        free(d->path);
+        free(d->note);
+        *d = LOCK_DIR_INIT;
+}
+
+static bool is_fuse(const char *path)
+{
+        struct statfs st;
+
+        return statfs(path, &st) == 0 && (uint64_t) st.f_type == FUSE_SUPER_MAGIC;
+}
+
+static bool is_same(const struct stat *st, dev_t dev, ino_t ino, struct timespec mtime)
+{
+        return S_ISDIR(st->st_mode) && st->st_dev == dev && st->st_ino == ino && st->st_mtim.tv_sec == mtime.tv_sec &&
+               st->st_mtim.tv_nsec == mtime.tv_nsec;
+}
+
+static bool is_expired(const struct stat *st)
+{
+        return S_ISDIR(st->st_mode) && time(NULL) - st->st_mtim.tv_sec > LOCK_LIFE_SEC;
+}
+
+/*
+ * Two waiters may both see a dead holder's lock; the slower one must not remove what the faster one has just made.
+ * So it is looked at again under a flock that all storaged on this directory take.
+ */
+static void plain_expire(const LockDir *d)
+{
+        AUTO(closep) int fd = -EBADF;
+        struct stat st;
+
+        if (lstat(d->path, &st) < 0 || !is_expired(&st))
+                return;
+        fd = open(d->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return; /* another one is at it */
+        if (lstat(d->path, &st) == 0 && is_expired(&st))
+                (void) rmdir(d->path);
+}
+
+/* Asks for the removal of an expired lock of another holder; whether it worked, the next mkdir tells. */
+static void lock_dir_expire(const LockDir *d)
+{
+        static const struct timespec zero[2];
+
+        if (is_fuse(d->parent))
+                (void) utimensat(AT_FDCWD, d->path, zero, AT_SYMLINK_NOFOLLOW);
+        else
+                plain_expire(d);
+}
+
+/*
+ * A note that can't be written (full disk) only means that, should this daemon be killed now, the lock lives until it
+ * expires. Not flushed for the same reason.
+ */
+static void note_write(const LockDir *d)
+{
+        char text[NOTE_MAX];
+        int n = snprintf(text, sizeof(text), "%llu %llu %lld %ld\n", (unsigned long long) d->dev,
+                         (unsigned long long) d->ino, (long long) d->mtime.tv_sec, d->mtime.tv_nsec);
+        AUTO(closep) int fd = -EBADF;
+        AUTO(freep) char *dir = strdup(d->note);
+
+        if (!dir)
+                return;
+        *strrchr(dir, '/') = '\0';
+        if (fs_mkdir_p(dir, 0700) >= 0)
+                fd = open(d->note, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd >= 0)
+                (void) fs_write_all(fd, text, (size_t) n);
+}
+
+/* Remembers the directory as it is now. */
+static int lock_dir_remember(LockDir *d)
+{
+        struct stat st;
+
+        if (fstatat(d->fd, "", &st, AT_EMPTY_PATH) < 0)
+                return -errno;
+        d->dev = st.st_dev;
+        d->ino = st.st_ino;
+        d->mtime = st.st_mtim;
+        note_write(d);
+        return 0;
+}
+
+static int try_mkdir(const LockDir *d)
+{
+        int r = mkdir(d->path, 0700) < 0 ? -errno : 0;
+
+        if (r == -ENOENT) {
+                r = fs_mkdir_p(d->parent, 0700);
+                if (r >= 0)
+                        r = mkdir(d->path, 0700) < 0 ? -errno : 0;
+        }
+        /* How pmxcfs says that there is no quorum. */
+        return r == -EACCES || r == -EPERM ? -EROFS : r;
+}
+
+int lock_dir_take(LockDir *d)
+{
+        int r = try_mkdir(d);
+
+        if (r == -EEXIST) {
+                lock_dir_expire(d);
+                r = try_mkdir(d);
+        }
+        if (r == -EEXIST)
+                return LOCK_DIR_E_BUSY;
+        if (r < 0)
+                return r;
+        d->fd = open(d->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        r = d->fd < 0 ? -errno : lock_dir_remember(d);
+        if (r < 0) {
+                (void) rmdir(d->path); /* made a moment ago, so it is ours */
+                closep(&d->fd);
+                d->fd = -EBADF;
+                return r;
+        }
+        d->is_shared = is_fuse(d->parent);
+        d->is_held = true;
+        return 0;
+}
+
+bool lock_dir_is_ours(const LockDir *d)
+{
+        struct stat st;
+
+        return d->is_held && lstat(d->path, &st) == 0 && is_same(&st, d->dev, d->ino, d->mtime);
+}
+
+int lock_dir_renew(LockDir *d)
+{
+        struct timespec now[2];
+
+        if (!lock_dir_is_ours(d))
+                return -ESTALE;
+        (void) clock_gettime(CLOCK_REALTIME, &now[0]);
+        now[1] = now[0];
+        if (utimensat(AT_FDCWD, d->path, now, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        return lock_dir_remember(d);
+}
+
+int lock_dir_drop(LockDir *d)
+{
+        int r = 0;
+
+        if (!d->is_held)
+                return 0;
+        if (lock_dir_is_ours(d) && rmdir(d->path) < 0)
+                r = -errno;
+        closep(&d->fd);
+        d->fd = -EBADF;
+        d->is_held = false;
+        if (r >= 0)
+                (void) unlink(d->note); /* one that stays names a directory that is gone */
+        return r;
+}
+
+int64_t lock_dir_get_age(const LockDir *d)
+{
+        struct stat st;
+        int64_t age;
+
+        if (lstat(d->path, &st) < 0)
+                return -1;
+        age = (int64_t) time(NULL) - (int64_t) st.st_mtim.tv_sec;
+        return age < 0 ? 0 : age;
+}
+
+/* 1 if the noted lock was still there and is dropped now. */
+static int recover_one(const char *path, const char *note)
+{
+        unsigned long long dev, ino;
+        AUTO(freep) char *text = NULL;
+        struct timespec mtime;
+        long long sec;
+        struct stat st;
+
+        if (fs_read_file(note, NOTE_MAX, &text, NULL) < 0 ||
+            sscanf(text, "%llu %llu %lld %ld", &dev, &ino, &sec, &mtime.tv_nsec) != 4)
+                return 0;
+        mtime.tv_sec = (time_t) sec;
+        if (lstat(path, &st) < 0 || !is_same(&st, (dev_t) dev, (ino_t) ino, mtime))
+                return 0;
+        return rmdir(path) < 0 ? 0 : 1;
+}
+
+int lock_dir_recover(const char *cluster_dir, const char *state_dir)
+{
+        AUTO(freep) char *notes = NULL;
+        struct dirent *e;
+        int n = 0, r;
+        DIR *dir;
+
+        r = str_printf(&notes, "%s/locks", state_dir);
+        if (r < 0)
+                return r;
+        dir = opendir(notes);
+        if (!dir)
+                return errno == ENOENT ? 0 : -errno;
+        while ((e = readdir(dir))) {
+                AUTO(freep) char *path = NULL, *note = NULL;
+
+                if (e->d_name[0] == '.')
+                        continue;
+                if (str_printf(&path, "%s/priv/lock/%s", cluster_dir, e->d_name) < 0 ||
+                    str_printf(&note, "%s/%s", notes, e->d_name) < 0)
+                        continue;
+                n += recover_one(path, note);
+                (void) unlink(note);
+        }
+        (void) closedir(dir);
+        return n;
+}

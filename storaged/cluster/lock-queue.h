@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* Those who stand in line for one lock. For lock.c only. */
+#include <sys/queue.h>
+
+#include "cluster/lock-dir.h"
+#include "cluster/lock.h"
+
+typedef struct LockQueue LockQueue;
+TAILQ_HEAD(LockList, ClusterLock);
+
+struct ClusterLock {
+        TAILQ_ENTRY(ClusterLock) entry;
+        ClusterLocks *locks;
+        LockQueue *queue; /* NULL: failed, about to be told */
+        char *reason;
+        uint64_t asked_usec, held_usec;
+        sd_event_source *deadline;
+        struct storaged_error error;
+        cluster_lock_fn fn;
+        void *userdata;
+};
+
+struct LockQueue {
+        TAILQ_ENTRY(LockQueue) entry;
+        ClusterLocks *locks;
+        char *name;
+        bool is_local;
+        LockDir dir;
+        ClusterLock *holder;
+        struct LockList waiting;
+        sd_event_source *step;  /* timer: the next try for the first in line */
+        sd_event_source *renew; /* timer while the directory is held */
+        uint64_t pause_usec;    /* until the next try */
+        unsigned n_handed_over;
+};
+
+struct ClusterLocks {
+        char *cluster_dir, *state_dir, *node;
+        sd_event *event;
+        TAILQ_HEAD(, LockQueue) queues;
+        struct LockList failed;
+        sd_event_source *tell_failed;
+        bool is_stopping;
+};
+
+ClusterLock *lock_free(ClusterLock *lock);
+DEFINE_CLEANUP(ClusterLock *, lock_free)
+/* lock->error is set: its owner is told in the next turn of the loop. */
+void lock_fail(ClusterLock *lock);
+/* Handler of ClusterLocks.tell_failed. */
+int lock_on_tell_failed(sd_event_source *source, void *userdata);
+/* Handler of ClusterLock.deadline. */
+int lock_on_deadline(sd_event_source *source, uint64_t usec, void *userdata);
+
+int lock_queue_new(ClusterLocks *l, const char *name, bool is_local, LockQueue **ret);
+LockQueue *lock_queue_find(const ClusterLocks *l, const char *name, bool is_local);
+/* The holder gives back; the next in line is called from the loop. The queue may be gone afterwards. */
+void lock_queue_release(LockQueue *q);
+/* Out of the list; a directory that is held is given back. */
+void lock_queue_remove(LockQueue *q);
