@@ -19,21 +19,23 @@
 typedef struct ConfigPair {
         char *key, *value; /* normalised */
         bool is_default;   /* filled in, not in the file */
-        bool is_unknown;   /* not in the schema: kept and rewritten untouched */
+        bool is_unknown;   /* not in the schema, or a value that can't be used: kept and rewritten untouched */
+        unsigned line;     /* in the file; 0: not from there */
 } ConfigPair;
 
 /* One storage. */
 typedef struct StorageConfig {
         char *id;
         char *type_name;
-        const Type *type;     /* NULL: a type nobody knows; the section is kept and rewritten untouched */
-        char *broken;         /* why it can't be used (a required property is missing), or NULL */
-        ConfigPair *pairs;    /* sorted by key, defaults included */
+        const Type *type;  /* NULL: a type nobody knows; the section is kept and rewritten untouched */
+        char *broken;      /* why it can't be used (a required property is missing), or NULL */
+        ConfigPair *pairs; /* sorted by key, defaults included */
         size_t n_pairs;
-        unsigned line;        /* 0: the implied `local` */
-        uint32_t contents;    /* mask */
-        StrList nodes;        /* sorted; empty: all */
+        unsigned line;     /* 0: the implied `local` */
+        uint32_t contents; /* mask */
+        StrList nodes;     /* sorted; empty: all */
         bool is_disabled, is_shared;
+        struct StorageConfig *in_file; /* a `local` that is replaced: what the file has and keeps; else NULL */
 } StorageConfig;
 
 typedef struct Config {
@@ -50,6 +52,7 @@ Config *config_free(Config *c);
 DEFINE_CLEANUP(Config *, config_free)
 
 const StorageConfig *config_find(const Config *c, const char *id);
+/* The value that counts: never one of an unusable line (of a type nobody knows: any). NULL if there is none. */
 const char *storage_config_get(const StorageConfig *s, const char *key);
 bool storage_config_is_enabled_on(const StorageConfig *s, const char *node);
 
@@ -61,10 +64,10 @@ char *config_write(const Config *c);
  * the parameter; nothing else happens. `pairs` are as the caller typed them; secrets must have been taken
  * out (config_split_secrets). `remove` lists keys of `delete`.
  */
-int config_add(const Config *c, const Schema *schema, const char *type, const char *id, const struct storaged_pair *pairs,
-               size_t n_pairs, char **ret_text, struct storaged_error *err);
-int config_update(const Config *c, const Schema *schema, const char *id, const struct storaged_pair *pairs, size_t n_pairs,
-                  const StrList *remove, char **ret_text, struct storaged_error *err);
+int config_add(const Config *c, const Schema *schema, const char *type, const char *id,
+               const struct storaged_pair *pairs, size_t n_pairs, char **ret_text, struct storaged_error *err);
+int config_update(const Config *c, const Schema *schema, const char *id, const struct storaged_pair *pairs,
+                  size_t n_pairs, const StrList *remove, char **ret_text, struct storaged_error *err);
 int config_remove(const Config *c, const char *id, char **ret_text, struct storaged_error *err);
 
 /* {"type":…, properties, content and nodes as sorted arrays, booleans as 0/1} of one storage; new reference. */

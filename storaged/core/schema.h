@@ -29,15 +29,15 @@ typedef struct Property {
 typedef struct Feature {
         char *format;
         bool is_base;
-        uint32_t current, snap; /* enum storaged_feature */
+        uint32_t current, snap;                 /* enum storaged_feature */
         char *exports, *exports_with_snapshots; /* space separated */
         char *snapshot_method;
 } Feature;
 
 typedef struct Type {
         const char *name, *summary, *version;
-        uint32_t naming;   /* enum storaged_naming */
-        uint32_t sharing;  /* enum storaged_sharing */
+        uint32_t naming;  /* enum storaged_naming */
+        uint32_t sharing; /* enum storaged_sharing */
         uint32_t contents, default_contents;
         uint32_t formats, default_format;
         Property *properties; /* by name */
@@ -47,19 +47,39 @@ typedef struct Type {
         bool has_plugin;
         bool is_probed;
         bool has_check_config;
-        char *plugin_path;      /* of the shared object, or NULL */
-        uint32_t operations;    /* bit per SCHEMA_OP_* the plugin has */
-        json_object *scan;      /* as declared, or NULL */
+        char *plugin_path;        /* of the shared object, or NULL */
+        uint32_t operations;      /* bit per SCHEMA_OP_* the plugin has */
+        json_object *scan;        /* as declared, or NULL */
         json_object *description; /* the plugin's whole self-description, or NULL */
 } Type;
 
 /* The optional operations of a plugin, in the order of schema_operation_names. */
 enum {
-        SCHEMA_OP_PROBE, SCHEMA_OP_HEALTH, SCHEMA_OP_REPAIR, SCHEMA_OP_LIST, SCHEMA_OP_STAT, SCHEMA_OP_ALLOC,
-        SCHEMA_OP_FREE, SCHEMA_OP_RESIZE, SCHEMA_OP_PATH, SCHEMA_OP_ACTIVATE_VOLUME, SCHEMA_OP_DEACTIVATE_VOLUME,
-        SCHEMA_OP_HOLDERS, SCHEMA_OP_SNAPSHOT, SCHEMA_OP_ROLLBACK, SCHEMA_OP_DELETE_SNAPSHOT,
-        SCHEMA_OP_LIST_SNAPSHOTS, SCHEMA_OP_CLONE, SCHEMA_OP_TEMPLATE, SCHEMA_OP_RENAME, SCHEMA_OP_EXPORT_STREAM,
-        SCHEMA_OP_IMPORT_STREAM, SCHEMA_OP_UPLOAD, SCHEMA_OP_SET_NOTES, SCHEMA_OP_SET_PROTECTED, SCHEMA_OP_SCAN,
+        SCHEMA_OP_PROBE,
+        SCHEMA_OP_HEALTH,
+        SCHEMA_OP_REPAIR,
+        SCHEMA_OP_LIST,
+        SCHEMA_OP_STAT,
+        SCHEMA_OP_ALLOC,
+        SCHEMA_OP_FREE,
+        SCHEMA_OP_RESIZE,
+        SCHEMA_OP_PATH,
+        SCHEMA_OP_ACTIVATE_VOLUME,
+        SCHEMA_OP_DEACTIVATE_VOLUME,
+        SCHEMA_OP_HOLDERS,
+        SCHEMA_OP_SNAPSHOT,
+        SCHEMA_OP_ROLLBACK,
+        SCHEMA_OP_DELETE_SNAPSHOT,
+        SCHEMA_OP_LIST_SNAPSHOTS,
+        SCHEMA_OP_CLONE,
+        SCHEMA_OP_TEMPLATE,
+        SCHEMA_OP_RENAME,
+        SCHEMA_OP_EXPORT_STREAM,
+        SCHEMA_OP_IMPORT_STREAM,
+        SCHEMA_OP_UPLOAD,
+        SCHEMA_OP_SET_NOTES,
+        SCHEMA_OP_SET_PROTECTED,
+        SCHEMA_OP_SCAN,
         SCHEMA_OP_MAX,
 };
 extern const char *const schema_operation_names[SCHEMA_OP_MAX]; /* "probe", "health", … as in `operations` */
@@ -77,6 +97,10 @@ DEFINE_CLEANUP(Schema *, schema_free)
  */
 int schema_add_plugin(Schema *s, const char *plugin_path, json_object *description, struct storaged_error *err);
 
+/* Where plugins are looked for, only to be named in sentences; "" until set. */
+int schema_set_plugin_dir(Schema *s, const char *dir);
+const char *schema_get_plugin_dir(const Schema *s);
+
 const Type *schema_find(const Schema *s, const char *type);
 /* Sorted by name. */
 const Type *const *schema_get_types(const Schema *s, size_t *ret_n);
@@ -89,5 +113,7 @@ const Feature *type_find_feature(const Type *t, const char *format, bool is_base
 int property_check(const Property *p, const char *value, struct storaged_error *err);
 /* The same and brings it into the form storage.cfg has: booleans 1/0, paths without trailing slash. Caller frees. */
 int property_normalize(const Property *p, const char *value, char **ret, struct storaged_error *err);
+/* A standard property by name (`storage` and `type` included), or NULL. */
+const Property *schema_find_standard(const Schema *s, const char *name);
 /* Everything for GET /schema: types with their properties. New reference. */
 json_object *schema_to_json(const Schema *s);

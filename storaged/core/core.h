@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * The daemon's state on one thread: paths, schema, configuration, storages in use, tasks, locks.
+ * Requests come in as calls with a completion; nothing here blocks.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <json-c/json.h>
+#include <storaged/error.h>
+#include <systemd/sd-event.h>
+
+#include "base/paths.h"
+#include "core/config.h"
+#include "core/schema.h"
+
+typedef struct ClusterLocks ClusterLocks;
+typedef struct StorageTable StorageTable;
+typedef struct TaskStore TaskStore;
+typedef struct VolumeUse VolumeUse;
+typedef struct WorkerPool WorkerPool;
+
+typedef struct CoreOptions {
+        const char *root;        /* NULL: the real system */
+        const char *node;        /* NULL: this host's name up to the first dot */
+        const char *plugin_dir;  /* where the *.so are */
+        const char *worker_path; /* the storaged-worker program */
+        unsigned max_workers;    /* processes at one time, tasks included */
+        unsigned max_abandoned;  /* workers hanging in the kernel that are put up with */
+        bool is_passive;         /* reads only: no storages, tasks or locks, nothing is made; beside a running daemon */
+} CoreOptions;
+
+typedef struct Core {
+        Paths paths;
+        char *node;
+        sd_event *event;
+        Schema *schema;
+        Config *config;     /* the current snapshot; replaced as a whole */
+        struct ConfigSeen { /* the file as it was read; all 0: absent */
+                uint64_t inode, bytes, mtime_ns;
+        } config_seen;
+        WorkerPool *workers;
+        StorageTable *storages; /* core/storage.h */
+        TaskStore *tasks;       /* core/task.h */
+        ClusterLocks *locks;    /* cluster/lock.h */
+        VolumeUse *uses;        /* core/volume-use.h */
+        sd_event_source *config_watch;
+        bool is_passive;     /* storages, tasks and locks are NULL */
+        int root_lock;       /* two daemons on one root would undo each other's work */
+        uint64_t start_usec; /* CLOCK_REALTIME */
+} Core;
+
+/*
+ * The answer to a call: `data` is borrowed (may be NULL: JSON null); `raw` is JSON text ready to be sent
+ * instead of `data`, also borrowed. On failure both are absent and `err` is set.
+ */
+typedef struct Reply {
+        json_object *data;
+        const char *raw;
+        size_t raw_len;
+} Reply;
+
+typedef void (*reply_fn)(void *userdata, const Reply *reply, const struct storaged_error *err);
+
+int core_new(Core **ret, const CoreOptions *options, sd_event *event, struct storaged_error *err);
+Core *core_free(Core *c);
+DEFINE_CLEANUP(Core *, core_free)
+
+/* Reads storage.cfg again if its text has changed; storages that went or changed are told. */
+int core_reload_config(Core *c, struct storaged_error *err);
+/* The same, but looks at the file's times first: cheap enough for every request, so that none sees an old file. */
+void core_freshen_config(Core *c);
+/* The storage of that id, usable on this node, with a plugin; else NULL and a clear `err`. */
+const StorageConfig *core_find_usable(Core *c, const char *id, struct storaged_error *err);
+/* The cluster locks this daemon holds or waits for: array of {name, node, reason, held_for, waiting}. New reference. */
+json_object *core_locks_to_json(Core *c);
+/* {"running", "abandoned", "max_workers", "max_abandoned"}; new reference, NULL if out of memory. */
+json_object *core_workers_to_json(const Core *c);
+/* Usable storages whose state is not known yet, for the start of the daemon. */
+unsigned core_count_unknown(const Core *c);

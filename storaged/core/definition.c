@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Edits of storage.cfg, each a row of steps on the event loop:
+ *
+ *   lock file-storage_cfg → read the file again → check the change, make the next text
+ *   → the plugin checks the configuration → (add) store secrets, activate the storage on this node
+ *   → still our lock? → write → load → unlock → answer
+ *
+ * A step that fails ends the edit: what was done before is undone, storage.cfg is as it was.
+ */
+#include "core/definition.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/vec.h"
+#include "cluster/lock.h"
+#include "core/secret.h"
+#include "core/storage.h"
+#include "wire/json.h"
+
+#define LOCK_NAME "file-storage_cfg"
+#define LOCK_WAIT_USEC (10 * USEC_PER_SEC)
+#define CHECK_TIMEOUT_USEC (10 * USEC_PER_SEC)
+#define ACTIVATE_TIMEOUT_USEC (30 * USEC_PER_SEC)
+#define CONFIG_MODE 0640
+
+enum edit_kind { EDIT_ADD, EDIT_UPDATE, EDIT_REMOVE };
+
+typedef struct Edit {
+        Core *core;
+        enum edit_kind kind;
+        char *id, *type, *digest;
+        VEC(struct storaged_pair) pairs, secrets; /* own their strings */
+        StrList remove;
+        bool has_remove;
+        reply_fn fn;
+        void *userdata;
+
+        ClusterLock *lock;
+        char *text;   /* what storage.cfg becomes */
+        Config *next; /* that text, parsed */
+        bool has_stored_secrets;
+} Edit;
+
+static void pairs_free(struct storaged_pair *pairs, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                free((char *) pairs[i].key);
+                free((char *) pairs[i].value);
+        }
+        free(pairs);
+}
+
+static Edit *edit_free(Edit *e)
+{
+        if (!e)
+                return NULL;
+        e->lock = cluster_lock_release(e->lock);
+        (void) config_free(e->next);
+        free(e->text);
+        free(e->id);
+        free(e->type);
+        free(e->digest);
+        pairs_free(e->pairs.items, e->pairs.n);
+        pairs_free(e->secrets.items, e->secrets.n);
+        strlist_deinit(&e->remove);
+        free(e);
+        return NULL;
+}
+DEFINE_CLEANUP(Edit *, edit_free)
+
+/* The one end of a failed edit. */
+static void edit_fail(Edit *e, const struct storaged_error *err)
+{
+        struct storaged_error copy = *err;
+        reply_fn fn = e->fn;
+        void *userdata = e->userdata;
+
+        if (e->has_stored_secrets && e->kind == EDIT_ADD)
+                secret_remove_all(&e->core->paths, e->type, e->id);
+        (void) edit_free(e);
+        fn(userdata, NULL, &copy);
+}
+
+static int edit_add_pair(Edit *e, bool secret, const struct storaged_pair *pair)
+{
+        struct storaged_pair copy = { strdup(pair->key), strdup(pair->value) };
+        int r = -ENOMEM;
+
+        if (copy.key && copy.value)
+                r = secret ? VEC_PUSH(&e->secrets, copy) : VEC_PUSH(&e->pairs, copy);
+        if (r < 0) {
+                free((char *) copy.key);
+                free((char *) copy.value);
+        }
+        return r;
+}
+
+static bool type_key_is_secret(const Type *type, const char *key)
+{
+        const Property *p = type ? type_find_property(type, key) : NULL;
+
+        return p && (p->flags & STORAGED_PROPERTY_SECRET);
+}
+
+static int edit_new(Core *c, enum edit_kind kind, const DefinitionChange *change, reply_fn fn, void *userdata,
+                    Edit **ret)
+{
+        const StorageConfig *s = config_find(c->config, change->id);
+        const char *type = change->type ? change->type : s ? s->type_name : "";
+        AUTO(edit_freep) Edit *e = calloc(1, sizeof(*e));
+        int r = 0;
+
+        if (!e)
+                return -ENOMEM;
+        *e = (Edit){ .core = c, .kind = kind, .fn = fn, .userdata = userdata };
+        e->id = strdup(change->id);
+        e->type = strdup(type);
+        e->digest = change->digest ? strdup(change->digest) : NULL;
+        if (!e->id || !e->type || (change->digest && !e->digest))
+                return -ENOMEM;
+        for (size_t i = 0; i < change->n_pairs && r >= 0; i++)
+                r = edit_add_pair(e, type_key_is_secret(schema_find(c->schema, type), change->pairs[i].key),
+                                  &change->pairs[i]);
+        for (size_t i = 0; change->remove && i < change->remove->n && r >= 0; i++)
+                r = strlist_adds(&e->remove, change->remove->items[i]);
+        if (r < 0)
+                return r;
+        e->has_remove = change->remove != NULL;
+        *ret = TAKE(e);
+        return 0;
+}
+
+/* --- the last steps */
+
+static int edit_store_secrets(Edit *e, struct storaged_error *err)
+{
+        for (size_t i = 0; i < e->secrets.n; i++) {
+                int r = secret_store(&e->core->paths, e->type, e->id, e->secrets.items[i].key,
+                                     e->secrets.items[i].value, err);
+
+                if (r < 0)
+                        return r;
+                e->has_stored_secrets = true;
+        }
+        return 0;
+}
+
+static int edit_write(Edit *e, struct storaged_error *err)
+{
+        int r;
+
+        if (!cluster_lock_is_held(e->lock))
+                return error_set(err, -ESTALE,
+                                 "storage '%s': the lock '%s' was lost while the change was made; nothing was written, "
+                                 "try again",
+                                 e->id, LOCK_NAME);
+        r = fault_point("config.before-write");
+        if (r >= 0)
+                r = fs_write_atomic(e->core->paths.config, e->text, strlen(e->text), CONFIG_MODE);
+        if (r < 0)
+                return error_set(err, r, "storage '%s': can't write %s: %s; it is unchanged", e->id,
+                                 e->core->paths.config, strerror(-r));
+        (void) fault_point("config.after-write");
+        return 0;
+}
+
+static void on_deactivated(void *userdata, const char *body, size_t len, const struct storaged_error *err)
+{
+        (void) userdata;
+        (void) body;
+        (void) len;
+        if (err && err->code != -EOPNOTSUPP)
+                log_warning("%s", err->text); /* still in use: its mount stays until nobody uses it */
+}
+
+/* A removed network storage lets go of its mount on this node, if nobody uses it. */
+static void edit_deactivate(Edit *e)
+{
+        const StorageConfig *s = config_find(e->core->config, e->id);
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        StorageCall call = {
+                .op = "deactivate", .fd = -1, .timeout_usec = ACTIVATE_TIMEOUT_USEC, .done = on_deactivated
+        };
+
+        if (s && s->type && s->type->has_plugin && s->type->is_probed &&
+            storage_config_is_enabled_on(s, e->core->node) && oneshot_run(e->core, s->type, s, &call, NULL, &err) < 0)
+                log_warning("%s", err.text);
+}
+
+static void edit_commit(Edit *e)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        AUTO_JSON *data = json_object_new_object();
+        Reply reply = { .data = data };
+        reply_fn fn = e->fn;
+        void *userdata = e->userdata;
+        int r = 0;
+
+        if (e->kind != EDIT_ADD)
+                r = edit_store_secrets(e, &err);
+        if (r >= 0)
+                r = edit_write(e, &err);
+        if (r < 0) {
+                edit_fail(e, &err);
+                return;
+        }
+        if (e->kind == EDIT_REMOVE) {
+                edit_deactivate(e);
+                secret_remove_all(&e->core->paths, e->type, e->id);
+        }
+        log_info("storage '%s' was %s", e->id,
+                 e->kind == EDIT_ADD      ? "added"
+                 : e->kind == EDIT_UPDATE ? "changed"
+                                          : "removed");
+        if (core_reload_config(e->core, &err) < 0)
+                log_error("%s", err.text); /* it is written; the watch on the file tries again */
+        (void) json_add_string(data, "storage", e->id);
+        (void) json_add_string(data, "type", e->type);
+        if (e->kind == EDIT_REMOVE)
+                reply.data = NULL;
+        (void) edit_free(e);
+        fn(userdata, &reply, NULL);
+}
+
+/* --- the plugin's word */
+
+static void on_activated(void *userdata, const char *body, size_t len, const struct storaged_error *err)
+{
+        Edit *e = userdata;
+
+        (void) body;
+        (void) len;
+        if (err)
+                edit_fail(e, err);
+        else
+                edit_commit(e);
+}
+
+static void edit_activate(Edit *e)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        const StorageConfig *s = config_find(e->next, e->id);
+        StorageCall call = {
+                .op = "activate", .fd = -1, .timeout_usec = ACTIVATE_TIMEOUT_USEC, .done = on_activated, .userdata = e
+        };
+
+        /* As Proxmox VE: what is disabled or for other nodes is taken unseen. */
+        if (e->kind != EDIT_ADD || !storage_config_is_enabled_on(s, e->core->node)) {
+                edit_commit(e);
+                return;
+        }
+        if (edit_store_secrets(e, &err) < 0 || oneshot_run(e->core, s->type, s, &call, NULL, &err) < 0)
+                edit_fail(e, &err);
+}
+
+static void on_checked(void *userdata, const char *body, size_t len, const struct storaged_error *err)
+{
+        Edit *e = userdata;
+
+        (void) body;
+        (void) len;
+        if (err)
+                edit_fail(e, err);
+        else
+                edit_activate(e);
+}
+
+static void edit_check(Edit *e)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        const StorageConfig *s = config_find(e->next, e->id);
+        StorageCall call = {
+                .op = "check_config", .fd = -1, .timeout_usec = CHECK_TIMEOUT_USEC, .done = on_checked, .userdata = e
+        };
+        AUTO_JSON *args = NULL;
+
+        if (e->kind == EDIT_REMOVE || !s || !s->type || !s->type->has_check_config) {
+                if (e->kind == EDIT_REMOVE || !s || !s->type || !s->type->has_plugin)
+                        edit_commit(e);
+                else
+                        edit_activate(e);
+                return;
+        }
+        args = storage_start_args(e->core, s);
+        call.args = args;
+        if (!args)
+                (void) error_set(&err, -ENOMEM, "storage '%s': out of memory", e->id);
+        if (!args || oneshot_run(e->core, s->type, NULL, &call, NULL, &err) < 0)
+                edit_fail(e, &err);
+}
+
+/* --- the first steps */
+
+static int edit_make_text(Edit *e, struct storaged_error *err)
+{
+        Core *c = e->core;
+
+        if (e->digest && !str_eq(e->digest, c->config->digest))
+                return error_set_param(err, -EINVAL, "digest",
+                                       "detected modified configuration - file changed by other user? Try again.");
+        switch (e->kind) {
+        case EDIT_ADD:
+                return config_add(c->config, c->schema, e->type, e->id, e->pairs.items, e->pairs.n, &e->text, err);
+        case EDIT_UPDATE:
+                return config_update(c->config, c->schema, e->id, e->pairs.items, e->pairs.n,
+                                     e->has_remove ? &e->remove : NULL, &e->text, err);
+        case EDIT_REMOVE:
+                return config_remove(c->config, e->id, &e->text, err);
+        }
+        return -EINVAL;
+}
+
+static void on_locked(void *userdata, ClusterLock *lock, const struct storaged_error *lock_err)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        Edit *e = userdata;
+        int r;
+
+        if (!lock) {
+                e->lock = NULL;
+                edit_fail(e, lock_err);
+                return;
+        }
+        e->lock = lock;
+        r = core_reload_config(e->core, &err);
+        if (r >= 0)
+                r = edit_make_text(e, &err);
+        if (r >= 0) {
+                r = config_parse(e->core->schema, e->text, strlen(e->text), &e->next);
+                if (r < 0)
+                        (void) error_set(&err, r, "storage '%s': out of memory", e->id);
+        }
+        if (r < 0)
+                edit_fail(e, &err);
+        else
+                edit_check(e);
+}
+
+static void edit_begin(Core *c, enum edit_kind kind, const DefinitionChange *change, reply_fn fn, void *userdata)
+{
+        static const char *const reasons[] = { "add", "set", "remove" };
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        Edit *e = NULL;
+        int r;
+
+        r = edit_new(c, kind, change, fn, userdata, &e);
+        if (r < 0) {
+                (void) error_set(&err, r, "storage '%s': out of memory", change->id);
+                fn(userdata, NULL, &err);
+                return;
+        }
+        r = cluster_lock_acquire(c->locks, LOCK_NAME, false, reasons[kind], now_usec() + LOCK_WAIT_USEC, on_locked, e,
+                                 NULL);
+        if (r < 0) {
+                (void) error_set(&err, r, "storage '%s': can't ask for the lock '%s': %s", change->id, LOCK_NAME,
+                                 strerror(-r));
+                edit_fail(e, &err);
+        }
+}
+
+void definition_add(Core *c, const DefinitionChange *change, reply_fn fn, void *userdata)
+{
+        edit_begin(c, EDIT_ADD, change, fn, userdata);
+}
+
+void definition_update(Core *c, const DefinitionChange *change, reply_fn fn, void *userdata)
+{
+        edit_begin(c, EDIT_UPDATE, change, fn, userdata);
+}
+
+void definition_remove(Core *c, const char *id, reply_fn fn, void *userdata)
+{
+        DefinitionChange change = { .id = id };
+
+        edit_begin(c, EDIT_REMOVE, &change, fn, userdata);
+}

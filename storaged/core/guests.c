@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Guests as the cluster file system shows them: a configuration file per guest in the directory of its node. Only names
+ * are read. A directory that is not there has no guests; anything that is not <vmid>.conf is passed over.
+ */
+#include "core/guests.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "base/str.h"
+#include "base/vec.h"
+
+typedef VEC(uint32_t) VmidVec;
+
+static int add_node(const char *nodes, const char *node, VmidVec *vmids)
+{
+        AUTO(freep) char *path = NULL;
+        struct dirent *e;
+        DIR *d;
+        int r = str_printf(&path, "%s/%s/lxc", nodes, node);
+
+        if (r < 0)
+                return r;
+        d = opendir(path);
+        if (!d)
+                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+        while (r >= 0 && (e = readdir(d))) {
+                uint32_t vmid;
+
+                if (!str_ends_with(e->d_name, ".conf") ||
+                    parse_vmid(e->d_name, strlen(e->d_name) - strlen(".conf"), &vmid) < 0)
+                        continue;
+                r = vmids->n >= GUESTS_MAX ? -E2BIG : VEC_PUSH(vmids, vmid);
+        }
+        (void) closedir(d);
+        return r;
+}
+
+static int by_number(const void *a, const void *b)
+{
+        uint32_t x = *(const uint32_t *) a, y = *(const uint32_t *) b;
+
+        return x < y ? -1 : x > y;
+}
+
+int guests_container_vmids(const Paths *p, uint32_t **ret, size_t *ret_n)
+{
+        AUTO(freep) char *nodes = NULL;
+        VmidVec vmids = { 0 };
+        struct dirent *e;
+        size_t n = 0;
+        DIR *d;
+        int r = str_printf(&nodes, "%s/nodes", p->cluster);
+
+        if (r < 0)
+                return r;
+        d = opendir(nodes);
+        if (!d && errno != ENOENT && errno != ENOTDIR)
+                return -errno;
+        while (d && r >= 0 && (e = readdir(d)))
+                if (e->d_name[0] != '.')
+                        r = add_node(nodes, e->d_name, &vmids);
+        if (d)
+                (void) closedir(d);
+        if (r < 0) {
+                VEC_DEINIT(&vmids);
+                return r;
+        }
+        if (vmids.n > 0)
+                qsort(vmids.items, vmids.n, sizeof(*vmids.items), by_number);
+        for (size_t i = 0; i < vmids.n; i++) /* one that is on its way between nodes may have been seen twice */
+                if (i == 0 || vmids.items[i] != vmids.items[n - 1])
+                        vmids.items[n++] = vmids.items[i];
+        *ret = vmids.items;
+        *ret_n = n;
+        return 0;
+}

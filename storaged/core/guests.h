@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* Which guests are containers: their disks are listed as rootdir (pvesm.md section 1). */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/paths.h"
+
+#define GUESTS_MAX 65536 /* more is -E2BIG */
+
+/* Sorted ids of nodes/<node>/lxc/<vmid>.conf of all nodes; *ret is the caller's to free, NULL if there are none. */
+int guests_container_vmids(const Paths *p, uint32_t **ret, size_t *ret_n);
