@@ -1,0 +1,1 @@
+nfs_LIBS = $(FILESTORE_LIBS) -lnfs -lmount
