@@ -1,0 +1,62 @@
+# Everything that is run to find out whether it works. tests/run adds up; its last line is the result.
+CLANG := $(shell command -v clang)
+FUZZ_READY := $(if $(CLANG),$(FUZZ_BIN))
+RUN_TESTS = STORAGED_MAKE="$(MAKE) ASAN=$(ASAN) SUFFIX=$(SUFFIX) CC=$(CC)" tests/run --build $(B)
+SECONDS ?= 60
+
+.PHONY: check-unit check-system check-fault check-fuzz
+
+check: all test-binaries contract-binaries $(FUZZ_READY) ## all tests but the lab's (check-lab); ends with `N passed, N failed, N skipped`
+	$(Q)$(RUN_TESTS) unit contract abi system fault fuzz layers
+
+check-fast: all test-binaries contract-binaries $(FUZZ_READY) ## the same without what is slow
+	$(Q)$(RUN_TESTS) --fast --fuzz-seconds 1 unit contract abi system fault fuzz layers
+
+check-unit: all test-binaries ## unit tests
+	$(Q)$(RUN_TESTS) unit
+
+check-system: all ## black-box tests of the daemon, its API and pvesm
+	$(Q)$(RUN_TESTS) system
+
+check-fault: all ## kill -9 at named steps, full disks
+	$(Q)$(RUN_TESTS) fault
+
+check-fuzz: $(FUZZ_READY) ## each fuzz target for a few seconds
+	$(Q)$(RUN_TESTS) fuzz
+
+check-asan: ## unit, contract and system tests with address and undefined-behaviour sanitizer
+	$(Q)$(MAKE) --no-print-directory ASAN=1 all test-binaries contract-binaries
+	$(Q)$(MAKE) --no-print-directory ASAN=1 run-asan
+
+.PHONY: run-asan
+run-asan:
+	$(Q)$(RUN_TESTS) --fast unit contract system
+
+check-valgrind: all test-binaries ## unit tests and a daemon under valgrind
+	$(Q)$(RUN_TESTS) --valgrind unit valgrind
+
+fuzz: $(FUZZ_BIN) ## each fuzz target for SECONDS=60
+	$(Q)$(RUN_TESTS) --fuzz-seconds $(SECONDS) fuzz
+
+bench: all ## the speed figures: a table, and $(B)/bench.json
+	$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/bench/bench.py
+
+soak: all ## mixed requests for SECONDS=60 (memory, descriptors), then the lab scenarios at their full counts
+	$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/bench/soak.py $(SECONDS)
+	$(Q)$(MAKE) --no-print-directory soak-lab
+
+lint: ## formatting, static checks
+	$(Q)./tools/lint
+
+format: ## brings all C into the one form
+	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' ':!tools/cppcheck.h' | xargs clang-format -i
+
+compile-commands: ## compile_commands.json for editors and clang-tidy
+	$(Q)./tools/compile-commands
+
+demo: ## installs, builds and shows it all at work, under a private root
+	$(Q)./tools/demo
+
+demo-lab: ## the story on a cluster of three real kernels with a SAN, NFS servers and Ceph; leaves it running
+	$(Q)./tools/demo-lab
+.PHONY: demo-lab
