@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What runs on the nodes: SAN sessions, Corosync, the lock manager and lvmlockd; storaged."""
+import concurrent.futures
+import re
+
+from . import net, node, san
+from .state import wait_for
+
+
+def on_all(nodes, work):
+    """Calls work(n) for all nodes at once; the first failure is raised when all have ended."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
+        return list(pool.map(work, nodes))
+
+
+def start_node(lab, n):
+    """The SAN and the cluster at the same time: each waits for the other half of the machine half of its time."""
+    settings = lab.settings()
+    parts = []
+    if settings["luns"] or lab.is_running(san.SERVER):
+        parts.append("san-up " + " ".join(net.PORTALS))
+    if settings["luns"] or settings["lock"] != "none":
+        parts.append(f"cluster-up {settings['lock']}")
+    script = ""
+    for part in parts:
+        log = f"/run/{part.split()[0]}.log"
+        script += f"{{ /share/node/{part} > {log} 2>&1 || {{ tail -5 {log} >&2; false; }}; }} & jobs=\"$jobs $!\"\n"
+    node.must(lab, n, script + "for job in $jobs; do wait $job || failed=1; done; [ -z \"$failed\" ]", timeout=150)
+    if parts and parts[0].startswith("san"):
+        san.wait_paths(lab, n, san.PATHS)
+
+
+def boot(lab, n):
+    """A node that was off: boots, rejoins the SAN and the cluster, starts storaged if the lab has it."""
+    node.boot(lab, n)
+    node.wait_ready(lab, n)
+    start_node(lab, n)
+    if lab.settings()["storaged"]:
+        start_storaged(lab, n)
+
+
+def quorum(lab, n):
+    """(is quorate, the members' node ids) as corosync-quorumtool on that node tells."""
+    _status, out, _err = node.execute(lab, n, "corosync-quorumtool -s", timeout=20)
+    text = out.decode(errors="replace")
+    members = re.findall(r"^\s+(\d+)\s+\d+ (?:\(local\) )?n?\S+", text.partition("Membership information")[2], re.M)
+    return bool(re.search(r"^Quorate:\s+Yes", text, re.M)), sorted(int(m) for m in members)
+
+
+def wait_quorum(lab, n, is_quorate, members, seconds=60):
+    """Until the node sees exactly these members, and a quorum or none."""
+    wait_for(f"node {n}: members {members}, {'quorate' if is_quorate else 'not quorate'}",
+             lambda: quorum(lab, n) == (is_quorate, sorted(members)), seconds, 0.2)
+
+
+def start_storaged(lab, n, options=""):
+    """The freshly built daemon, from /build; ready when its socket answers."""
+    node.must(lab, n, f"/share/node/storaged-up {options}", timeout=90)
