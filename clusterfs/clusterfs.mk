@@ -1,0 +1,40 @@
+# The cluster file system: $(B)/clusterfs, its library for tests, its tests.
+CLUSTERFS_SRC := $(wildcard clusterfs/*.c)
+CLUSTERFS_LIB_SRC := $(filter-out clusterfs/main.c,$(CLUSTERFS_SRC))
+CLUSTERFS_LIB_OBJ := $(CLUSTERFS_LIB_SRC:%.c=$(B)/obj/%.o)
+LIBS_CLUSTERFS := -lfuse3 -lsqlite3 -lcpg -lquorum -lcmap -lcfg -lsystemd -lpthread $(LIBS_COMMON)
+
+all: $(B)/clusterfs
+
+$(B)/obj/clusterfs/%.o: clusterfs/%.c
+	$(Q)mkdir -p $(@D)
+	$(if $(Q),@echo "  CC      $<")
+	$(Q)$(CC) $(CPPFLAGS_OURS) -Istoraged -I. $(CPPFLAGS) $(CFLAGS_OURS) $(CFLAGS) -c -o $@ $<
+
+$(B)/libclusterfs.a: $(CLUSTERFS_LIB_OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/clusterfs: $(B)/obj/clusterfs/main.o $(B)/libclusterfs.a $(B)/libstoraged.a
+	$(link) $^ $(LIBS_CLUSTERFS)
+
+# More specific than the Makefile's rule for tests/unit, so it wins.
+$(B)/tests/unit/clusterfs/%: tests/unit/clusterfs/%.c $(B)/libclusterfs.a $(B)/libstoraged.a
+	$(Q)mkdir -p $(@D)
+	$(if $(Q),@echo "  TEST    $@")
+	$(Q)$(CC) $(CPPFLAGS_OURS) -Istoraged -I. $(CPPFLAGS) $(CFLAGS_OURS) $(CFLAGS) $(LDFLAGS_OURS) \
+	   $$(sed -n 's/.*__wrap_\([a-zA-Z0-9_]*\)(.*/-Wl,--wrap=\1/p' $< | sort -u) \
+	   -o $@ $< $(B)/libclusterfs.a $(B)/libstoraged.a -lcmocka $(LIBS_CLUSTERFS)
+
+build-fuzz/fuzz-clusterfs-%: tests/fuzz/fuzz-clusterfs-%.c $(CLUSTERFS_LIB_SRC) build-fuzz/libfuzzed.a
+	$(if $(Q),@echo "  FUZZ    $@")
+	$(Q)clang $(CPPFLAGS_OURS) -Istoraged -I. $(FUZZ_FLAGS) -fsanitize=fuzzer -Wl,--gc-sections -o $@ $< \
+	   $(CLUSTERFS_LIB_SRC) build-fuzz/libfuzzed.a $(LIBS_CLUSTERFS)
+
+CLUSTERFS_UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/clusterfs/test-*.c))
+
+.PHONY: check-clusterfs bench-clusterfs
+check-clusterfs: $(B)/clusterfs $(CLUSTERFS_UNIT) ## the cluster file system: unit tests, one node, three nodes
+	$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/clusterfs/check.py
+
+bench-clusterfs: $(B)/clusterfs ## its speed on one and on three nodes
+	$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/clusterfs/bench.py

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/*
+ * An open file: the version that was opened, and what has been written through it but not published yet. Readers of a
+ * handle see its own writes; everybody else sees them when the handle is flushed, as one change.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <storaged/cleanup.h>
+
+#include "clusterfs/op.h"
+#include "clusterfs/tree.h"
+
+typedef struct Handle Handle;
+
+struct Handle {
+        Handle *next; /* for its owner */
+        unsigned refs;
+        uint64_t ino;
+        pid_t pid;      /* who opened it */
+        Content *base;  /* what was opened or last published */
+        uint8_t *work;  /* base with what was written, from the first write on */
+        size_t len, size;
+        bool is_append;    /* what is written goes behind what is there when it is published */
+        bool is_replace;   /* the work is the whole new content, not a change of the old one */
+        bool is_dirty;     /* written to */
+        bool is_truncated; /* opened with O_TRUNC, and that is not published */
+        size_t append_from;
+        OpExtent extents[OP_EXTENTS_MAX];
+        size_t n_extents;
+};
+
+Handle *handle_new(uint64_t ino, Content *base, pid_t pid);
+Handle *handle_ref(Handle *h);
+Handle *handle_unref(Handle *h);
+DEFINE_CLEANUP(Handle *, handle_unref)
+
+/* Size as its writer sees it. */
+size_t handle_size(const Handle *h);
+bool handle_has_changes(const Handle *h);
+/* -EFBIG, -ENOMEM or 0. */
+int handle_write(Handle *h, uint64_t offset, const void *data, size_t len);
+int handle_truncate(Handle *h, uint64_t size);
+/* *ret points into the handle; less than `len` at the end. */
+size_t handle_read(const Handle *h, uint64_t offset, size_t len, const uint8_t **ret);
+/*
+ * The change that publishes what was written; `buffer` holds its data. The handle counts as clean then. Without a
+ * change op.type is 0.
+ */
+int handle_publish(Handle *h, int64_t mtime, StrBuf *buffer, Op *ret);
+/* It has been published, the file is now `content`: a clean handle sees that from now on. */
+void handle_published(Handle *h, Content *content);
