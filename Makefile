@@ -11,10 +11,11 @@ B := build$(VARIANT)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wno-format-nonliteral \
         -Wno-missing-field-initializers $(if $(WARN_ONLY),,-Werror)
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC
-SAN := $(if $(filter 1,$(ASAN)),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -U_FORTIFY_SOURCE)
 comma := ,
+SAN := $(if $(filter 1,$(ASAN)),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -U_FORTIFY_SOURCE)
 OPT ?= -O2
-CPPFLAGS_OURS := -D_GNU_SOURCE -Istoraged/include
+VERSION := 0.1.0
+CPPFLAGS_OURS := -D_GNU_SOURCE -DSTORAGED_VERSION='"$(VERSION)"' -Istoraged/include
 CFLAGS_OURS := -std=gnu17 $(OPT) -g $(WARN) $(HARDEN) $(SAN) -fvisibility=hidden -ffunction-sections -fdata-sections -MMD -MP
 LDFLAGS_OURS := -Wl,-z,relro,-z,now,--gc-sections,--as-needed $(SAN)
 
@@ -48,6 +49,7 @@ all: $(B)/storaged $(B)/storaged-worker $(B)/pvesm $(PLUGINS:%=$(B)/plugins/%.so
 
 include $(wildcard plugins/*/plugin.mk)
 -include $(wildcard tests/*.mk docs/*.mk)
+-include clusterfs/clusterfs.mk
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 20 | sort
