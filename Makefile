@@ -21,13 +21,17 @@ LDFLAGS_OURS := -Wl,-z,relro,-z,now,--gc-sections,--as-needed $(SAN)
 
 PKG := pkg-config
 LIBS_COMMON := -ljson-c -lnettle
-LIBS_STORAGED := -lmicrohttpd -lsystemd $(LIBS_COMMON)
+# A cluster is known from Corosync where its libraries are; storaged/cluster/corosync-none.c stands in where not.
+HAVE_COROSYNC := $(shell $(PKG) --exists libquorum libcmap 2>/dev/null && echo yes)
+LIBS_COROSYNC := $(if $(HAVE_COROSYNC),$(shell $(PKG) --libs libquorum libcmap))
+LIBS_STORAGED := -lmicrohttpd -lsystemd $(LIBS_COROSYNC) $(LIBS_COMMON)
 LIBS_WORKER := -lsystemd -ldl $(LIBS_COMMON)
 LIBS_PVESM := -lcurl-gnutls $(LIBS_COMMON)
 
 ROOMS := base wire host cluster core api
 MAINS := storaged/main.c storaged/host/worker-main.c
-LIB_SRC := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(wildcard storaged/$(r)/*.c)))
+NOT_BUILT := $(if $(HAVE_COROSYNC),storaged/cluster/corosync-none.c,storaged/cluster/corosync.c)
+LIB_SRC := $(filter-out $(MAINS) $(NOT_BUILT),$(foreach r,$(ROOMS),$(wildcard storaged/$(r)/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o)
 CLI_SRC := $(wildcard cli/*.c)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/obj/%.o)

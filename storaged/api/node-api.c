@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* /nodes: this node, and the state of its storages. */
+/* /nodes: the nodes, and the state of its storages. */
 #include "api/request.h"
 #include "api/route.h"
+#include "core/nodes.h"
 #include "core/status.h"
 #include "core/volume.h"
 #include "wire/json.h"
@@ -9,18 +10,7 @@
 
 static void list_nodes(Request *r)
 {
-        AUTO(freep) char *id = NULL;
-        AUTO_JSON *rows = json_object_new_array();
-        AUTO_JSON *row = json_object_new_object();
-
-        if (!rows || !row || str_printf(&id, "node/%s", r->core->node) < 0 ||
-            json_add_string(row, "node", r->core->node) < 0 || json_add_string(row, "status", "online") < 0 ||
-            json_add_string(row, "type", "node") < 0 || json_add_string(row, "id", id) < 0 ||
-            json_object_array_add(rows, json_object_get(row)) < 0) {
-                request_fail(r, -ENOMEM, NULL);
-                return;
-        }
-        request_reply(r, rows);
+        request_reply_take(r, nodes_to_json(r->core));
 }
 
 static void get_node(Request *r)
@@ -74,8 +64,8 @@ static void list_status(Request *r)
 
         if (target && str_eq(target, "localhost"))
                 filter.target = r->core->node;
-        else if (target && request_check_node(r, "target", target, &err) < 0 && err.code != -EOPNOTSUPP) {
-                request_fail(r, -EINVAL, &err); /* another node of the cluster is fine here */
+        else if (target && node_locate(r->core, "target", target, &err) < 0) {
+                request_fail(r, -EINVAL, &err);
                 return;
         }
         status_query(r->core, &filter, request_on_reply, r);
@@ -137,7 +127,8 @@ static const ParamSpec info_params[] = {
 #define AUDIT "/storage/{storage}: Datastore.Audit or Datastore.AllocateSpace"
 
 const Route node_routes[] = {
-        { "GET", "/nodes", .permission = "any user", .description = "The nodes; this one.", .handler = list_nodes },
+        { "GET", "/nodes", .permission = "any user",
+          .description = "The nodes of the cluster, and whether they can be reached.", .handler = list_nodes },
         { "GET", "/nodes/{node}", .permission = "any user", .description = "What is below.", .handler = get_node },
         { "GET", "/nodes/{node}/info", info_params, .permission = "any user",
           .description = "What a volume id means, without touching the storage.", .handler = get_info },

@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "api/upload.h"
 #include "base/log.h"
+#include "core/nodes.h"
 #include "wire/json.h"
 #include "wire/volname.h"
 
@@ -268,16 +268,10 @@ void request_on_reply(void *userdata, const Reply *reply, const struct storaged_
 
 int request_check_node(const Request *r, const char *param, const char *node, struct storaged_error *err)
 {
-        AUTO(freep) char *path = NULL;
+        int n = node_locate(r->core, param, node, err);
 
-        if (str_eq(node, "localhost") || str_eq(node, r->core->node))
-                return 0;
-        if (strspn(node, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != strlen(node))
-                return error_set_param(err, -EINVAL, param, "'%s' is no name of a node", node);
-        if (str_printf(&path, "%s/nodes/%s", r->core->paths.cluster, node) < 0)
-                return -ENOMEM;
-        if (access(path, F_OK) < 0)
-                return error_set_param(err, -ENOENT, param, "no such node '%s': this is '%s'", node, r->core->node);
+        if (n != NODE_E_OTHER)
+                return n;
         return error_set_param(err, -EOPNOTSUPP, param,
                                "'%s' is another node and requests are not passed on: ask it there, this is '%s'", node,
                                r->core->node);

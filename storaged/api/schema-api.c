@@ -2,6 +2,7 @@
 /* What the API says about itself: version, schema (routes and storage types), what is below a path. */
 #include "api/request.h"
 #include "api/route.h"
+#include "core/nodes.h"
 #include "wire/json.h"
 
 #define RELEASE "0.1"
@@ -18,7 +19,7 @@ static void get_root(Request *r)
 
 static void get_cluster(Request *r)
 {
-        static const char *const names[] = { "locks", NULL };
+        static const char *const names[] = { "locks", "status", NULL };
 
         request_reply_index(r, "name", names);
 }
@@ -62,6 +63,11 @@ static void get_locks(Request *r)
         request_reply_take(r, core_locks_to_json(r->core));
 }
 
+static void get_cluster_status(Request *r)
+{
+        request_reply_take(r, nodes_to_status_json(r->core));
+}
+
 const Route schema_routes[] = {
         { "GET", "/", .permission = "any user", .description = "What is below.", .handler = get_root },
         { "GET", "/version", .permission = "any user", .description = "Version of storaged and of the API's words.",
@@ -72,5 +78,8 @@ const Route schema_routes[] = {
         { "GET", "/cluster", .permission = "any user", .description = "What is below.", .handler = get_cluster },
         { "GET", "/cluster/locks", .permission = "/: Sys.Audit",
           .description = "Cluster locks this node holds or waits for.", .handler = get_locks },
+        { "GET", "/cluster/status", .permission = "/: Sys.Audit",
+          .description = "The cluster and its quorum; its nodes, and whether they can be reached.",
+          .handler = get_cluster_status },
         { 0 },
 };

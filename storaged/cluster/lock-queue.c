@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "cluster/membership.h"
 
 #define RETRY_FIRST_USEC (50 * USEC_PER_MSEC)
 #define RETRY_MAX_USEC (500 * USEC_PER_MSEC)
@@ -88,15 +89,24 @@ static void queue_try_after(LockQueue *q, uint64_t usec)
         (void) sd_event_source_set_enabled(q->step, SD_EVENT_ONESHOT);
 }
 
+bool lock_queue_is_quorate(const LockQueue *q, struct storaged_error *err)
+{
+        const Membership *m = q->locks->membership;
+
+        return q->is_local || !m || membership_check_quorum(m, err) >= 0;
+}
+
 /* The directory can't be made: nobody in line needs to wait for that. */
 static void queue_fail_all(LockQueue *q, int error)
 {
         while (!TAILQ_EMPTY(&q->waiting)) {
                 ClusterLock *lock = TAILQ_FIRST(&q->waiting);
 
-                if (error == -EROFS)
+                if (error == -EROFS && !lock_queue_is_quorate(q, &lock->error))
+                        ; /* the reason is there */
+                else if (error == -EROFS)
                         (void) error_set(&lock->error, -EROFS,
-                                         "can't take cluster lock '%s': %s is read-only, the cluster has no quorum; "
+                                         "no quorum: can't take cluster lock '%s', %s is read-only; "
                                          "nothing was changed",
                                          q->name, q->dir.parent);
                 else
@@ -126,6 +136,8 @@ static int queue_take_dir(LockQueue *q)
 {
         int r;
 
+        if (!lock_queue_is_quorate(q, NULL))
+                return -EROFS;
         if (q->is_local || lock_dir_is_ours(&q->dir))
                 return 0;              /* handed over */
         (void) lock_dir_drop(&q->dir); /* only forgets: it was taken from us */

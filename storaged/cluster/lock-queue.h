@@ -38,6 +38,7 @@ struct LockQueue {
 struct ClusterLocks {
         char *cluster_dir, *state_dir, *node;
         sd_event *event;
+        const Membership *membership; /* NULL: quorum is the file system's matter */
         TAILQ_HEAD(, LockQueue) queues;
         struct LockList failed;
         sd_event_source *tell_failed;
@@ -55,6 +56,8 @@ int lock_on_deadline(sd_event_source *source, uint64_t usec, void *userdata);
 
 int lock_queue_new(ClusterLocks *l, const char *name, bool is_local, LockQueue **ret);
 LockQueue *lock_queue_find(const ClusterLocks *l, const char *name, bool is_local);
+/* False, with the reason in `err`, where the directory needs quorum and there is none. */
+bool lock_queue_is_quorate(const LockQueue *q, struct storaged_error *err);
 /* The holder gives back; the next in line is called from the loop. The queue may be gone afterwards. */
 void lock_queue_release(LockQueue *q);
 /* Out of the list; a directory that is held is given back. */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/lock-queue.h"
+#include "cluster/membership.h"
 #include "wire/json.h"
 
 #define NAME_MAX_BYTES 200
@@ -47,6 +48,11 @@ int cluster_locks_new(ClusterLocks **ret, const char *cluster_dir, const char *s
                 log_warning("gave back %d cluster lock(s) that the last storaged held when it was killed", r);
         *ret = TAKE(l);
         return 0;
+}
+
+void cluster_locks_set_membership(ClusterLocks *l, const Membership *m)
+{
+        l->membership = m;
 }
 
 void cluster_locks_stop(ClusterLocks *l)
@@ -169,7 +175,7 @@ bool cluster_lock_is_held(const ClusterLock *lock)
 {
         const LockQueue *q = lock->queue;
 
-        return q && q->holder == lock && (q->is_local || lock_dir_is_ours(&q->dir));
+        return q && q->holder == lock && (q->is_local || (lock_queue_is_quorate(q, NULL) && lock_dir_is_ours(&q->dir)));
 }
 
 /* {name, node?, reason?, held_for?, waiting} */

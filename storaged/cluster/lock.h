@@ -15,6 +15,7 @@
 
 typedef struct ClusterLocks ClusterLocks;
 typedef struct ClusterLock ClusterLock;
+typedef struct Membership Membership;
 
 /*
  * cluster_dir: the cluster file system; state_dir: where locks held by this daemon are noted, so that those of a
@@ -28,6 +29,8 @@ void cluster_locks_stop(ClusterLocks *l);
 /* Gives back all that is held and drops the waiters without a call; handles are gone with it. */
 ClusterLocks *cluster_locks_free(ClusterLocks *l);
 DEFINE_CLEANUP(ClusterLocks *, cluster_locks_free)
+/* From now on locks of the cluster are refused at once while `m` is not quorate; NULL: only the file system decides. */
+void cluster_locks_set_membership(ClusterLocks *l, const Membership *m);
 
 /* Called once: with the lock held (lock != NULL), or with err: -ETIMEDOUT past the deadline, -EROFS/-EACCES without
  * quorum. */
@@ -43,7 +46,7 @@ int cluster_lock_acquire(ClusterLocks *l, const char *name, bool is_local, const
                          cluster_lock_fn fn, void *userdata, ClusterLock **ret_waiting);
 /* Gives it back (or leaves the queue); NULL is fine. */
 ClusterLock *cluster_lock_release(ClusterLock *lock);
-/* True while it is still ours: the directory is the one that was made. Ask before a commit. */
+/* True while it is still ours: the directory is the one that was made, and there is quorum. Ask before a commit. */
 bool cluster_lock_is_held(const ClusterLock *lock);
 /* [{name, node?, reason?, held_for?, waiting}], without node: held elsewhere; new reference, NULL: out of memory. */
 json_object *cluster_locks_to_json(const ClusterLocks *l);

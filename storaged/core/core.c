@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "cluster/lock.h"
+#include "cluster/membership.h"
 #include "core/storage.h"
 #include "core/task.h"
 #include "host/worker.h"
@@ -106,6 +107,7 @@ void core_freshen_config(Core *c)
         struct storaged_error err = STORAGED_ERROR_INIT;
         struct ConfigSeen now = config_look(c);
 
+        membership_refresh(c->members);
         if (memcmp(&now, &c->config_seen, sizeof(now)) != 0 && core_reload_config(c, &err) < 0)
                 log_error("%s", err.text);
 }
@@ -192,7 +194,7 @@ json_object *core_workers_to_json(const Core *c)
 
 unsigned core_count_unknown(const Core *c)
 {
-        unsigned n = 0;
+        unsigned n = membership_is_settled(c->members) ? 0 : 1;
 
         for (size_t i = 0; i < c->config->n_storages; i++) {
                 const StorageConfig *s = c->config->storages[i];
@@ -219,6 +221,25 @@ static int core_init_node(Core *c, const char *node)
         }
         c->node = strdup(node);
         return c->node ? 0 : -ENOMEM;
+}
+
+/* A command line that reads beside a daemon does not need to know the cluster. */
+static int core_init_members(Core *c)
+{
+        AUTO(freep) char *corosync = NULL, *shared = NULL;
+        const char *conf[3] = { NULL };
+        int r;
+
+        r = str_printf(&corosync, "%s/etc/corosync/corosync.conf", c->paths.root);
+        if (r >= 0)
+                r = str_printf(&shared, "%s/corosync.conf", c->paths.cluster);
+        if (r < 0)
+                return r;
+        if (!c->is_passive) {
+                conf[0] = corosync;
+                conf[1] = shared;
+        }
+        return membership_new(&c->members, c->node, conf, c->event);
 }
 
 static int core_make_directories(Core *c, struct storaged_error *err)
@@ -276,6 +297,7 @@ static int core_open_rooms(Core *c, const CoreOptions *o, struct storaged_error 
         r = cluster_locks_new(&c->locks, c->paths.cluster, c->paths.lib, c->node, c->event, err);
         if (r < 0)
                 return r;
+        cluster_locks_set_membership(c->locks, c->members);
         r = task_store_new(&c->tasks, &c->paths, c->node, c->event, err);
         if (r < 0)
                 return r;
@@ -302,6 +324,8 @@ int core_new(Core **ret, const CoreOptions *o, sd_event *event, struct storaged_
                 r = core_init_node(c, o->node);
         if (r >= 0)
                 r = schema_new(&c->schema);
+        if (r >= 0)
+                r = core_init_members(c);
         if (r < 0)
                 return error_set(err, r, "can't start: %s", strerror(-r));
         if (!c->is_passive) {
@@ -339,6 +363,7 @@ Core *core_free(Core *c)
         (void) config_free(c->config);
         (void) task_store_free(c->tasks);
         (void) cluster_locks_free(c->locks);
+        (void) membership_free(c->members);
         (void) worker_pool_free(c->workers);
         (void) schema_free(c->schema);
         free(c->node);

@@ -17,6 +17,7 @@
 #include "core/schema.h"
 
 typedef struct ClusterLocks ClusterLocks;
+typedef struct Membership Membership;
 typedef struct StorageTable StorageTable;
 typedef struct TaskStore TaskStore;
 typedef struct VolumeUse VolumeUse;
@@ -44,6 +45,7 @@ typedef struct Core {
         WorkerPool *workers;
         StorageTable *storages; /* core/storage.h */
         TaskStore *tasks;       /* core/task.h */
+        Membership *members;    /* cluster/membership.h */
         ClusterLocks *locks;    /* cluster/lock.h */
         VolumeUse *uses;        /* core/volume-use.h */
         sd_event_source *config_watch;
@@ -78,5 +80,5 @@ const StorageConfig *core_find_usable(Core *c, const char *id, struct storaged_e
 json_object *core_locks_to_json(Core *c);
 /* {"running", "abandoned", "max_workers", "max_abandoned"}; new reference, NULL if out of memory. */
 json_object *core_workers_to_json(const Core *c);
-/* Usable storages whose state is not known yet, for the start of the daemon. */
+/* What is not known yet, for the start of the daemon: states of usable storages, the cluster. */
 unsigned core_count_unknown(const Core *c);

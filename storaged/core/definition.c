@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/vec.h"
 #include "cluster/lock.h"
+#include "core/nodes.h"
 #include "core/secret.h"
 #include "core/storage.h"
 #include "wire/json.h"
@@ -154,6 +155,9 @@ static int edit_write(Edit *e, struct storaged_error *err)
 {
         int r;
 
+        r = node_check_quorum(e->core, NULL, err);
+        if (r < 0)
+                return r;
         if (!cluster_lock_is_held(e->lock))
                 return error_set(err, -ESTALE,
                                  "storage '%s': the lock '%s' was lost while the change was made; nothing was written, "
@@ -348,6 +352,10 @@ static void edit_begin(Core *c, enum edit_kind kind, const DefinitionChange *cha
         Edit *e = NULL;
         int r;
 
+        if (node_check_quorum(c, NULL, &err) < 0) {
+                fn(userdata, NULL, &err);
+                return;
+        }
         r = edit_new(c, kind, change, fn, userdata, &e);
         if (r < 0) {
                 (void) error_set(&err, r, "storage '%s': out of memory", change->id);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "core/nodes.h"
 #include "core/task.h"
 #include "wire/json.h"
 #include "wire/volname.h"
@@ -256,6 +257,9 @@ static int copy_plan_and_start(Copy *copy, json_object *row, struct storaged_err
 
         if (!to)
                 return err->code;
+        r = node_check_quorum(copy->job->core, to, err);
+        if (r < 0)
+                return r;
         r = copy_pick_stream(copy, from->type, to->type, row, &with_snapshots, err);
         if (r >= 0 && !is_named)
                 r = copy_derive_name(copy, from->type, to->type, err);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cluster/lock.h"
 #include "core/guests.h"
+#include "core/nodes.h"
 #include "core/task.h"
 #include "core/volume-use.h"
 #include "wire/json.h"
@@ -567,6 +568,8 @@ static int job_check(VolumeJob *j, const VolumeCall *call, struct storaged_error
                 return error_set(err, -EOPNOTSUPP, "storage '%s': type '%s' does not support '%s'", s->id, s->type_name,
                                  j->op->name);
         r = check_snapshot_name(j, call->op, err);
+        if (r >= 0 && (j->op->is_locked || j->op->changes_usage))
+                r = node_check_quorum(j->core, s, err);
         if (r < 0)
                 return r;
         if (call->op == VOLUME_ALLOC)

@@ -10,17 +10,20 @@
 #include <cmocka.h>
 
 #include "api/server.h"
+#include "cluster/membership.h"
 #include "wire/json.h"
 
 /* A core with a schema and a storage.cfg, and nothing that could do anything. */
 static Core core = { .node = (char *) "n1", .paths = { .cluster = (char *) "/nonexistent" } };
+
+static const char *const no_cluster[] = { NULL };
 
 static int setup(void **state)
 {
         static const char text[] = "dir: local\n\tpath /var/lib/vz\n\tcontent iso\n";
 
         (void) state;
-        if (schema_new(&core.schema) < 0)
+        if (schema_new(&core.schema) < 0 || membership_new(&core.members, core.node, no_cluster, NULL) < 0)
                 return -1;
         return config_parse(core.schema, text, sizeof(text) - 1, &core.config);
 }
@@ -29,6 +32,7 @@ static int teardown(void **state)
 {
         (void) state;
         core.config = config_free(core.config);
+        core.members = membership_free(core.members);
         core.schema = schema_free(core.schema);
         return 0;
 }

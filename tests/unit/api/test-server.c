@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/str.h"
+#include "cluster/membership.h"
 #include "core/task.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -33,6 +34,8 @@ static void start(void)
                 fail_msg("%s", err.text);
 }
 
+static const char *const no_cluster[] = { NULL };
+
 static int setup(void **state)
 {
         const char *tmp = getenv("TMPDIR");
@@ -43,6 +46,7 @@ static int setup(void **state)
                 return -1;
         *state = dir;
         if (paths_init(&core.paths, dir) < 0 || sd_event_new(&core.event) < 0 || schema_new(&core.schema) < 0 ||
+            membership_new(&core.members, core.node, no_cluster, core.event) < 0 ||
             config_parse(core.schema, "", 0, &core.config) < 0)
                 return -1;
         return task_store_new(&core.tasks, &core.paths, core.node, core.event, &err);
@@ -62,6 +66,7 @@ static int teardown(void **state)
         core.tasks = task_store_free(core.tasks);
         core.config = config_free(core.config);
         core.schema = schema_free(core.schema);
+        core.members = membership_free(core.members);
         core.event = sd_event_unref(core.event);
         paths_deinit(&core.paths);
         (void) nftw(*state, remove_one, 8, FTW_DEPTH | FTW_PHYS);

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A cluster on one machine: N nodes, each a network namespace with a real Corosync (knet) and a storaged of its own.
+
+The nodes hang on one bridge; one directory is the cluster file system of all, bound to <root>/etc/pve of each. To be
+used under `main(namespace=True)`: bridge, namespaces and mounts are inside that one and end with it.
+"""
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from harness import Daemon, DaemonTest, die_with_parent, run, wait_until
+
+CONF = """
+system {{
+    state_dir: {state}
+    move_to_root_cgroup: no
+}}
+totem {{
+    version: 2
+    cluster_name: testbed
+    config_version: 7
+    transport: knet
+    crypto_cipher: none
+    crypto_hash: none
+    token: 1000
+    consensus: 1200
+    interface {{
+        linknumber: 0
+        knet_ping_interval: 200
+        knet_ping_timeout: 600
+        knet_pong_count: 1
+    }}
+}}
+logging {{
+    to_stderr: yes
+    to_syslog: no
+    timestamp: on
+}}
+quorum {{
+    provider: corosync_votequorum
+}}
+nodelist {{
+{nodes}
+}}
+"""
+NODE = """    node {{
+        ring0_addr: {ip}
+        name: {name}
+        nodeid: {id}
+    }}
+"""
+
+
+class Node:
+    """One of the machines."""
+
+    def __init__(self, lab, number):
+        self.lab, self.id, self.name, self.ip = lab, number, f"n{number}", f"10.77.0.{number}"
+        self.root = os.path.join(lab.tmp, self.name)
+        self.conf = os.path.join(self.root, "etc/corosync/corosync.conf")
+        self.corosync = self.d = None
+        for part in ("etc/pve", "etc/corosync", "corosync"):
+            os.makedirs(os.path.join(self.root, part))
+        run("ip", "netns", "add", self.name)
+        run("ip", "link", "add", f"v{number}", "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        run("ip", "link", "set", f"v{number}", "master", "br0", "up")
+        for words in ("link set lo up", f"addr add {self.ip}/24 dev eth0", "link set eth0 up"):
+            run("ip", "-n", self.name, *words.split())
+
+    def inside(self, mounts):
+        """A command's beginning: in this node's network, with these mounts made before."""
+        return ["ip", "netns", "exec", self.name, "unshare", "-m", "sh", "-c", mounts + ' && exec "$@"', "sh"]
+
+    def start_corosync(self):
+        log = os.path.join(self.root, "corosync.log")
+        with open(log, "ab") as f:
+            self.corosync = subprocess.Popen([*self.inside("mount -t tmpfs none /run"), "corosync", "-f", "-c", self.conf],
+                                             stdin=subprocess.DEVNULL, stdout=f, stderr=f, preexec_fn=die_with_parent)
+
+    def kill_corosync(self):
+        if self.corosync:
+            self.corosync.kill()
+            self.corosync.wait()
+            self.corosync = None
+
+    def start(self, *args):
+        mounts = f"mount --bind {self.lab.shared} {self.root}/etc/pve"
+        self.d = Daemon(self.root, args=args, wrapper=self.inside(mounts), node=self.name)
+        return self.d
+
+    def stop_network(self):
+        run("ip", "-n", self.name, "link", "set", "eth0", "down")
+
+    def start_network(self):
+        run("ip", "-n", self.name, "link", "set", "eth0", "up")
+
+    # --- what it says
+    def quorate(self):
+        row = self.d.get("/cluster/status")[0]
+        return row["type"] == "cluster" and row["quorate"] == 1
+
+    def online(self):
+        return sorted(row["node"] for row in self.d.get("/nodes") if row["status"] == "online")
+
+
+class ClusterTest(DaemonTest):
+    wants_daemon = False
+    n_nodes = 3
+
+    def setUp(self):
+        super().setUp()
+        self.shared = os.path.join(self.tmp, "shared")
+        os.makedirs(os.path.join(self.shared, "priv"), mode=0o700)
+        run("ip", "link", "add", "br0", "type", "bridge")
+        run("ip", "link", "set", "br0", "up")
+        self.nodes = []
+        self.addCleanup(self.take_down)
+        for i in range(1, self.n_nodes + 1):
+            self.nodes.append(Node(self, i))
+        for n in self.nodes:
+            text = CONF.format(state=os.path.join(n.root, "corosync"),
+                               nodes="".join(NODE.format(ip=m.ip, name=m.name, id=m.id) for m in self.nodes))
+            with open(n.conf, "w", encoding="utf-8") as f:
+                f.write(text)
+            n.start_corosync()
+
+    def start_all(self, *args):
+        for n in self.nodes:
+            n.start(*args)
+        for n in self.nodes:
+            wait_until(lambda n=n: len(n.online()) == len(self.nodes) and n.quorate(), f"{n.name} sees all nodes")
+        return self.nodes
+
+    def take_down(self):
+        for n in self.nodes:
+            with contextlib.suppress(ProcessLookupError):
+                if n.d and n.d.is_running():
+                    os.kill(n.d.pid, signal.SIGCONT)
+        problem = None
+        for n in self.nodes:
+            try:
+                if n.d:
+                    n.d.stop() if n.d.is_running() else n.d.close()
+            except AssertionError as e:
+                problem = problem or e
+            n.kill_corosync()
+        for n in self.nodes:
+            run("ip", "netns", "del", n.name, check=False)
+        run("ip", "link", "del", "br0", check=False)
+        if problem:
+            raise problem
+
+
+def cluster_is_possible():
+    return os.geteuid() == 0 and all(shutil.which(p) for p in ("corosync", "ip", "unshare"))
+
+
+def timed(fn):
+    """(seconds, what it gave)"""
+    begun = time.monotonic()
+    value = fn()
+    return time.monotonic() - begun, value
