@@ -31,6 +31,7 @@
 #define INSTALLED_PLUGIN_DIR STORAGED_LIBDIR "/plugins"
 #define INSTALLED_WORKER STORAGED_LIBDIR "/storaged-worker"
 #define FIRST_LOOK_USEC (2 * USEC_PER_SEC) /* how long the start waits to know its storages */
+#define LIMIT_MAX 100000u
 #define BODY_MAX (64u << 20)
 
 typedef struct Arguments {
@@ -50,6 +51,8 @@ static void usage(FILE *f)
               "  --worker PATH        the storaged-worker program\n"
               "  --max-workers N      processes at one time (default 512)\n"
               "  --max-abandoned N    workers hanging in the kernel that are put up with (default 64)\n"
+              "  --listen ADDRESS     answer other nodes there (default: this node's address, if it is in a cluster)\n"
+              "  --port N             for other nodes, the same on all (default 8016)\n"
               "  --log-level LEVEL    error, warning, info or debug\n"
               "  --once METHOD PATH   answer one request (body on stdin) and end: status line, then JSON\n"
               "  --dump-plugin NAME   what a plugin says of itself, as JSON\n"
@@ -79,12 +82,12 @@ static void arguments_find_programs(Arguments *a)
         }
 }
 
-static int parse_limit(const char *option, const char *text, unsigned *ret)
+static int parse_limit(const char *option, const char *text, unsigned max, unsigned *ret)
 {
         uint64_t v;
 
-        if (parse_u64(text, &v) < 0 || v < 1 || v > 100000) {
-                fprintf(stderr, "storaged: --%s takes a number from 1 to 100000, not '%s'\n", option, text);
+        if (parse_u64(text, &v) < 0 || v < 1 || v > max) {
+                fprintf(stderr, "storaged: --%s takes a number from 1 to %u, not '%s'\n", option, max, text);
                 return -EINVAL;
         }
         *ret = (unsigned) v;
@@ -114,6 +117,8 @@ enum {
         OPT_WORKER,
         OPT_MAX_WORKERS,
         OPT_MAX_ABANDONED,
+        OPT_LISTEN,
+        OPT_PORT,
         OPT_LOG_LEVEL,
         OPT_ONCE,
         OPT_DUMP_PLUGIN,
@@ -138,9 +143,14 @@ static int arguments_take(Arguments *a, int option, char **argv)
                 a->core.worker_path = optarg;
                 return 0;
         case OPT_MAX_WORKERS:
-                return parse_limit("max-workers", optarg, &a->core.max_workers);
+                return parse_limit("max-workers", optarg, LIMIT_MAX, &a->core.max_workers);
         case OPT_MAX_ABANDONED:
-                return parse_limit("max-abandoned", optarg, &a->core.max_abandoned);
+                return parse_limit("max-abandoned", optarg, LIMIT_MAX, &a->core.max_abandoned);
+        case OPT_LISTEN:
+                a->core.listen = optarg;
+                return 0;
+        case OPT_PORT:
+                return parse_limit("port", optarg, 65535, &a->core.port);
         case OPT_LOG_LEVEL:
                 return parse_level(optarg, &a->log_level);
         case OPT_ONCE:
@@ -174,6 +184,8 @@ static int arguments_parse(Arguments *a, int argc, char **argv)
                 { "worker", required_argument, NULL, OPT_WORKER },
                 { "max-workers", required_argument, NULL, OPT_MAX_WORKERS },
                 { "max-abandoned", required_argument, NULL, OPT_MAX_ABANDONED },
+                { "listen", required_argument, NULL, OPT_LISTEN },
+                { "port", required_argument, NULL, OPT_PORT },
                 { "log-level", required_argument, NULL, OPT_LOG_LEVEL },
                 { "once", required_argument, NULL, OPT_ONCE },
                 { "dump-plugin", required_argument, NULL, OPT_DUMP_PLUGIN },

@@ -21,6 +21,7 @@ typedef struct Exchange {
         Core *core;
         struct MHD_Connection *connection;
         const char *user; /* who asks; NULL: somebody who may nothing */
+        const char *node; /* the node that asks for somebody, "": it is none; NULL: nobody in between */
         ExchangeState state;
         Request *request;               /* NULL until the headers are in */
         struct MHD_PostProcessor *post; /* of an upload */

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -125,6 +127,31 @@ int listener_open(Listener *l, const Paths *paths, int fd, struct storaged_error
         if (r < 0)
                 listener_close(l);
         return r;
+}
+
+int listener_open_tcp(Listener *l, const char *address, unsigned port, struct storaged_error *err)
+{
+        const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
+        AUTO(closep) int fd = -EBADF;
+        struct addrinfo *found = NULL;
+        const int on = 1;
+        char service[8];
+        int r = 0;
+
+        *l = LISTENER_INIT;
+        (void) snprintf(service, sizeof(service), "%u", port);
+        if (getaddrinfo(address, service, &hints, &found) != 0)
+                return error_set(err, -EINVAL, "'%s' is no numeric address to listen on", address);
+        fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+            setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0 ||
+            bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+                r = -errno;
+        freeaddrinfo(found);
+        if (r < 0)
+                return error_set(err, r, "can't listen on %s port %u: %s", address, port, strerror(-r));
+        l->fd = TAKE_FD(fd);
+        return 0;
 }
 
 void listener_close(Listener *l)

@@ -21,5 +21,7 @@ typedef struct Listener {
 
 /* `fd` is taken; -1 makes one as api_server_new() says. */
 int listener_open(Listener *l, const Paths *paths, int fd, struct storaged_error *err);
+/* A TCP socket on a numeric address, for other nodes; the address need not be there yet. */
+int listener_open_tcp(Listener *l, const char *address, unsigned port, struct storaged_error *err);
 /* Closes and removes what it owns. */
 void listener_close(Listener *l);

@@ -13,6 +13,7 @@
 
 #include "api/upload.h"
 #include "base/log.h"
+#include "core/links.h"
 #include "core/nodes.h"
 #include "wire/json.h"
 #include "wire/volname.h"
@@ -60,10 +61,10 @@ int request_status_of(int code)
         static const struct {
                 int code, status;
         } rows[] = {
-                { EINVAL, 400 }, { EEXIST, 400 }, { ERANGE, 400 },     { ENAMETOOLONG, 400 },
-                { EACCES, 403 }, { ENOENT, 404 }, { EPERM, 409 },      { EBUSY, 409 },
-                { E2BIG, 413 },  { EFBIG, 413 },  { EOPNOTSUPP, 501 }, { ETIMEDOUT, 504 },
-                { EROFS, 503 },  { EAGAIN, 503 }, { ENOSPC, 507 },     { EDQUOT, 507 },
+                { EINVAL, 400 },     { EEXIST, 400 },    { ERANGE, 400 }, { ENAMETOOLONG, 400 }, { EACCES, 403 },
+                { ENOENT, 404 },     { EPERM, 409 },     { EBUSY, 409 },  { E2BIG, 413 },        { EFBIG, 413 },
+                { EOPNOTSUPP, 501 }, { ETIMEDOUT, 504 }, { EROFS, 503 },  { EAGAIN, 503 },       { EHOSTDOWN, 595 },
+                { ENOSPC, 507 },     { EDQUOT, 507 },
         };
 
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -273,8 +274,8 @@ int request_check_node(const Request *r, const char *param, const char *node, st
         if (n != NODE_E_OTHER)
                 return n;
         return error_set_param(err, -EOPNOTSUPP, param,
-                               "'%s' is another node and requests are not passed on: ask it there, this is '%s'", node,
-                               r->core->node);
+                               "'%s' is another node and this request is not passed on: ask it there, this is '%s'",
+                               node, r->core->node);
 }
 
 static bool climbs(const char *volname)
@@ -346,6 +347,60 @@ static void fail_route(Request *r, int code, const struct storaged_error *err)
                 request_fail(r, code, err);
 }
 
+/* Where it is to be answered: here, or to_node is set. */
+static int request_find_node(Request *r, struct storaged_error *err)
+{
+        const char *node = request_get(r, "node");
+        int n = node_locate(r->core, "node", node, err);
+
+        if (n != NODE_E_OTHER)
+                return n;
+        /* Streams and uploads meet the client on its own machine; and nobody's request goes round in circles. */
+        if ((r->route->flags & (ROUTE_UPLOAD | ROUTE_HERE)) || r->from_node || !r->core->links)
+                return request_check_node(r, "node", node, err);
+        r->to_node = node;
+        return 0;
+}
+
+static void on_passed_on(void *userdata, int status, const char *body, size_t len, const struct storaged_error *err)
+{
+        Request *r = userdata;
+        char *copy;
+
+        if (err) {
+                request_fail(r, -EIO, err);
+                return;
+        }
+        copy = malloc(len + 1);
+        if (!copy) {
+                request_fail(r, -ENOMEM, NULL);
+                return;
+        }
+        (void) memcpy(copy, body, len);
+        copy[len] = '\0';
+        log_debug("%s %.*s: %d from node '%s', %zu bytes", r->method, path_length(r), r->target, status, r->to_node,
+                  len);
+        request_finish(r, status, copy, len);
+}
+
+static void request_pass_on(Request *r, const char *content_type)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        LinkCall call = { .node = r->to_node,
+                          .method = r->method,
+                          .target = r->target,
+                          .user = r->user,
+                          .content_type = content_type,
+                          .body = r->input.data,
+                          .len = r->input.len };
+        int n;
+
+        r->is_dispatched = true;
+        n = links_pass_on(r->core->links, &call, on_passed_on, request_ref(r), &err);
+        if (n < 0)
+                request_fail(r, n, &err);
+}
+
 void request_begin(Request *r)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
@@ -357,6 +412,12 @@ void request_begin(Request *r)
         if (!take_base(r, &path)) {
                 request_fail_status(r, 404, NULL, "Path '%.*s' not found: the API is below /api2/json",
                                     path.len < 512 ? (int) path.len : 512, path.data);
+                return;
+        }
+        if (!r->user && r->from_node) {
+                request_fail_status(r, 403, NULL,
+                                    "Permission check failed: here only nodes of the cluster may ask, by their "
+                                    "certificate, for root@pam");
                 return;
         }
         if (!r->user) {
@@ -371,8 +432,8 @@ void request_begin(Request *r)
         }
         r->route = match.route;
         if (request_get(r, "node"))
-                n = request_check_node(r, "node", request_get(r, "node"), &err);
-        if (n >= 0)
+                n = request_find_node(r, &err);
+        if (n >= 0 && !r->to_node)
                 n = params_add_form(&r->params, query.data, query.len, &err);
         if (n < 0)
                 request_fail(r, n, &err);
@@ -439,6 +500,10 @@ void request_dispatch(Request *r, const char *content_type)
         if (r->is_done)
                 return;
         core_freshen_config(r->core); /* whoever has just edited storage.cfg expects it to be known */
+        if (r->to_node) {
+                request_pass_on(r, content_type);
+                return;
+        }
         if (!read_body(r, content_type))
                 return;
         strbuf_deinit(&r->input);

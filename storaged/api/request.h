@@ -31,10 +31,12 @@ struct Request {
         RequestFormat format;
         const Route *route;
         Params params;
-        const char *user; /* "root@pam"; NULL: somebody who may nothing */
-        char allow[64];   /* for a 405 */
-        Upload *upload;   /* of a ROUTE_UPLOAD request; owned */
-        StrBuf input;     /* the body as it came in */
+        const char *user;      /* "root@pam"; NULL: somebody who may nothing */
+        const char *from_node; /* the node that passed it on, "": it has shown no certificate; NULL: asked here */
+        const char *to_node;   /* another one, which it is passed on to; borrowed from params */
+        char allow[64];        /* for a 405 */
+        Upload *upload;        /* of a ROUTE_UPLOAD request; owned */
+        StrBuf input;          /* the body as it came in */
 
         bool is_dispatched; /* the handler has been called: the answer gives a count back */
         bool is_done;       /* the answer is there: */
@@ -81,8 +83,7 @@ void request_fail_status(Request *r, int status, const char *param, const char *
 void request_on_reply(void *userdata, const Reply *reply, const struct storaged_error *err);
 
 /*
- * 0 if `node` means this node; else `err`: -ENOENT for no node of this cluster, -EOPNOTSUPP for another one (requests
- * are not passed on yet).
+ * 0 if `node` means this node; else `err`: -ENOENT for no node of this cluster, -EOPNOTSUPP for another one.
  */
 int request_check_node(const Request *r, const char *param, const char *node, struct storaged_error *err);
 

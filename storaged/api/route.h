@@ -16,6 +16,7 @@ typedef struct Request Request;
 enum {
         ROUTE_ANY_PROPERTY = 1 << 0, /* parameters beyond the table are the handler's (or core's) to judge */
         ROUTE_UPLOAD = 1 << 1,       /* the body is multipart/form-data with a file, spooled as it comes */
+        ROUTE_HERE = 1 << 2,         /* names a socket of the caller's machine: never passed on to another node */
 };
 
 typedef struct Route {

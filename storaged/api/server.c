@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * libmicrohttpd on the daemon's own event loop: no thread; its epoll descriptor is one event source and its next
- * deadline another. A link is a connection with who is at its other end, and the exchange that is under way on it.
- * Invariant: a link lives as long as the library's connection, an exchange never longer than its link.
+ * deadline another. There are two doors: the Unix socket, whose callers the kernel names, and the gate for other nodes
+ * (TLS), whose callers their certificate names. A link is a connection with who is at its other end, and the exchange
+ * that is under way on it. Invariant: a link lives as long as the library's connection, an exchange never longer than
+ * its link.
  */
 #include "api/server.h"
 
@@ -18,10 +20,13 @@
 #include "api/upload.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/links.h"
 
 #define CONNECTION_MEMORY (32u << 10) /* request line and headers must fit */
 #define CONNECTIONS_MAX 256u
 #define CONNECTION_TIMEOUT_SEC 60u
+#define GATE_TIMEOUT_SEC 10u /* a node that says nothing has not come with a request */
+#define GATE_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define SHUTDOWN_USEC (2 * USEC_PER_SEC)
 
 /* For a request that ended in the middle: there is no exchange the library would let us answer. */
@@ -36,6 +41,7 @@ typedef struct Link {
         Peer *peer; /* NULL: it could not be looked at, so it may nothing */
         Exchange *exchange;
         bool is_dismissed;
+        char node[LINKS_NODE_MAX]; /* at the gate: who it is, "" if nobody we know */
         struct Link *next, *previous;
 } Link;
 
@@ -45,6 +51,8 @@ struct ApiServer {
         struct MHD_Daemon *daemon;
         sd_event_source *io, *timer;
         Link *links;
+        ApiServer *gate; /* the door for other nodes; NULL: none, or this is it */
+        bool is_gate;
         bool has_ended; /* some peer has stopped sending: look again after each run */
         bool is_closing;
 };
@@ -123,7 +131,8 @@ static void link_dismiss(Link *l)
         int n = snprintf(text, sizeof(text), "%s%zu\r\n\r\n%s", head, sizeof(body) - 1, body);
 
         l->is_dismissed = true;
-        peer_dismiss(l->peer, text, l->exchange ? (size_t) n : 0); /* between requests an end is no fault */
+        /* Between requests an end is no fault; into TLS nobody may write but the library. */
+        peer_dismiss(l->peer, text, l->exchange && !l->server->is_gate ? (size_t) n : 0);
         (void) MHD_set_connection_option(l->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
 }
 
@@ -146,6 +155,16 @@ static void server_dismiss_ended(ApiServer *s)
 
 /* --- what the library calls */
 
+/* Of a connection whose handshake is over. */
+static void link_find_node(Link *l)
+{
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(l->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+        if (!info || links_get_peer(l->server->core->links, info->tls_session, l->node, sizeof(l->node)) < 0)
+                l->node[0] = '\0';
+}
+
 /* The first word of a request, with the target as it came. What is returned becomes *context below. */
 static void *on_target(void *userdata, const char *target, struct MHD_Connection *connection)
 {
@@ -156,7 +175,12 @@ static void *on_target(void *userdata, const char *target, struct MHD_Connection
 
         if (!l || exchange_new(&x, s->core, connection, target) < 0)
                 return NULL;
-        x->user = l->peer ? peer_get_user(l->peer) : NULL;
+        if (s->is_gate) {
+                link_find_node(l);
+                x->node = l->node;
+        } else {
+                x->user = l->peer ? peer_get_user(l->peer) : NULL;
+        }
         x->is_closing = s->is_closing;
         x->on_resumed = server_arm_now;
         x->userdata = s;
@@ -245,12 +269,12 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-static int server_start(ApiServer *s)
+static int server_start(ApiServer *s, const LinkCerts *certs)
 {
         const struct MHD_OptionItem options[] = {
                 { MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL },
                 { MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, NULL },
-                { MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_SEC, NULL },
+                { MHD_OPTION_CONNECTION_TIMEOUT, certs ? GATE_TIMEOUT_SEC : CONNECTION_TIMEOUT_SEC, NULL },
                 { MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
                 { MHD_OPTION_NOTIFY_CONNECTION, (intptr_t) on_connection, s },
                 { MHD_OPTION_NOTIFY_COMPLETED, (intptr_t) on_completed, s },
@@ -259,12 +283,21 @@ static int server_start(ApiServer *s)
                 { MHD_OPTION_LISTEN_SOCKET, s->listener.fd, NULL },
                 { MHD_OPTION_END, 0, NULL },
         };
+        const struct MHD_OptionItem tls[] = {
+                { MHD_OPTION_HTTPS_MEM_KEY, 0, certs ? (void *) certs->key : NULL },
+                { MHD_OPTION_HTTPS_MEM_CERT, 0, certs ? (void *) certs->cert : NULL },
+                { MHD_OPTION_HTTPS_MEM_TRUST, 0, certs ? (void *) certs->ca : NULL },
+                { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *) GATE_PRIORITIES },
+                { MHD_OPTION_END, 0, NULL },
+        };
+        const struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
         const union MHD_DaemonInfo *info;
+        unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
         int r;
 
-        s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-                                     on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_ARRAY, options,
-                                     MHD_OPTION_END);
+        s->daemon = MHD_start_daemon(certs ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, s,
+                                     MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_ARRAY, options, MHD_OPTION_ARRAY,
+                                     certs ? tls : none, MHD_OPTION_END);
         if (!s->daemon)
                 return -EIO;
         info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -274,6 +307,40 @@ static int server_start(ApiServer *s)
         if (r >= 0)
                 r = sd_event_add_time(s->core->event, &s->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, s);
         return r < 0 ? r : 0;
+}
+
+static int gate_new(ApiServer **ret, Core *core, const char *address, unsigned port, const LinkCerts *certs,
+                    struct storaged_error *err)
+{
+        AUTO(api_server_freep) ApiServer *s = calloc(1, sizeof(*s));
+        int r;
+
+        if (!s)
+                return error_set(err, -ENOMEM, "out of memory");
+        s->core = core;
+        s->is_gate = true;
+        s->listener = LISTENER_INIT;
+        r = listener_open_tcp(&s->listener, address, port, err);
+        if (r < 0)
+                return r;
+        r = server_start(s, certs);
+        if (r < 0)
+                return error_set(err, r, "can't start the HTTPS server on %s port %u", address, port);
+        *ret = TAKE(s);
+        return 0;
+}
+
+/* An address or a certificate that is new: the old door is closed first, they may share a port. */
+static void on_links_ready(void *userdata, const char *address, unsigned port, const LinkCerts *certs)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        ApiServer *s = userdata;
+
+        s->gate = api_server_free(s->gate);
+        if (gate_new(&s->gate, s->core, address, port, certs, &err) < 0)
+                log_error("other nodes can't ask this one: %s", err.text);
+        else
+                log_info("answers other nodes on %s port %u", address, port);
 }
 
 int api_server_new(ApiServer **ret, Core *core, int listen_fd, struct storaged_error *err)
@@ -288,9 +355,11 @@ int api_server_new(ApiServer **ret, Core *core, int listen_fd, struct storaged_e
         if (r < 0)
                 return r;
         upload_clean_spool(&core->paths);
-        r = server_start(s);
+        r = server_start(s, NULL);
         if (r < 0)
                 return error_set(err, r, "can't start the HTTP server on %s: %s", core->paths.socket, strerror(-r));
+        if (core->links)
+                links_watch(core->links, on_links_ready, s);
         *ret = TAKE(s);
         return 0;
 }
@@ -321,6 +390,9 @@ ApiServer *api_server_free(ApiServer *s)
 {
         if (!s)
                 return NULL;
+        if (s->core->links && !s->is_gate)
+                links_watch(s->core->links, NULL, NULL);
+        s->gate = api_server_free(s->gate);
         (void) sd_event_source_disable_unref(s->io);
         s->timer = sd_event_source_disable_unref(s->timer);
         if (s->daemon) {

@@ -18,6 +18,7 @@
 #include "base/proc.h"
 #include "cluster/lock.h"
 #include "cluster/membership.h"
+#include "core/links.h"
 #include "core/storage.h"
 #include "core/task.h"
 #include "host/worker.h"
@@ -305,7 +306,7 @@ static int core_open_rooms(Core *c, const CoreOptions *o, struct storaged_error 
         if (r < 0)
                 return error_set(err, r, "out of memory");
         storage_table_sync(c->storages);
-        return 0;
+        return links_new(&c->links, c, o->listen, o->port, err);
 }
 
 int core_new(Core **ret, const CoreOptions *o, sd_event *event, struct storaged_error *err)
@@ -358,6 +359,7 @@ Core *core_free(Core *c)
         (void) sd_event_source_disable_unref(c->config_watch);
         if (c->locks)
                 cluster_locks_stop(c->locks); /* whoever waits for one ends its work */
+        (void) links_free(c->links);
         (void) storage_table_free(c->storages);
         c->storages = NULL;
         (void) config_free(c->config);

@@ -17,6 +17,7 @@
 #include "core/schema.h"
 
 typedef struct ClusterLocks ClusterLocks;
+typedef struct Links Links;
 typedef struct Membership Membership;
 typedef struct StorageTable StorageTable;
 typedef struct TaskStore TaskStore;
@@ -28,6 +29,8 @@ typedef struct CoreOptions {
         const char *node;        /* NULL: this host's name up to the first dot */
         const char *plugin_dir;  /* where the *.so are */
         const char *worker_path; /* the storaged-worker program */
+        const char *listen;      /* address for other nodes; NULL: this node's own, if there are others */
+        unsigned port;           /* for other nodes; 0: the default */
         unsigned max_workers;    /* processes at one time, tasks included */
         unsigned max_abandoned;  /* workers hanging in the kernel that are put up with */
         bool is_passive;         /* reads only: no storages, tasks or locks, nothing is made; beside a running daemon */
@@ -47,6 +50,7 @@ typedef struct Core {
         TaskStore *tasks;       /* core/task.h */
         Membership *members;    /* cluster/membership.h */
         ClusterLocks *locks;    /* cluster/lock.h */
+        Links *links;           /* core/links.h; NULL: passive */
         VolumeUse *uses;        /* core/volume-use.h */
         sd_event_source *config_watch;
         bool is_passive;     /* storages, tasks and locks are NULL */

@@ -6,6 +6,7 @@ used under `main(namespace=True)`: bridge, namespaces and mounts are inside that
 """
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -96,6 +97,11 @@ class Node:
 
     def start_network(self):
         run("ip", "-n", self.name, "link", "set", "eth0", "up")
+
+    def rss(self):
+        """MB"""
+        with open(f"/proc/{self.d.pid}/status", encoding="utf-8") as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1)) / 1024
 
     # --- what it says
     def quorate(self):

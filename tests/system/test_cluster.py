@@ -1,14 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Three nodes with real Corosync: who is there, what is refused without quorum, what one node does for another."""
+import concurrent.futures
 import os
 import signal
+import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from cluster import ClusterTest, cluster_is_possible, timed
-from harness import DaemonTest, main, wait_until
+from harness import IS_ASAN, DaemonTest, main, run, wait_until
 
 needs_corosync = unittest.skipUnless(cluster_is_possible(), "needs root and corosync")
 AT_ONCE = 0.5  # 100 ms are promised; this machine has other work, too
@@ -44,6 +46,7 @@ class Members(ClusterTest):
         n1.d.post("/storage", type="dir", storage="pool", path=shared, shared=1)
         n1.d.post("/storage", type="dir", storage="own", path=own, nodes="n1")
         self.check_rows(n1)
+        self.assertLess(n1.rss(), 12 if not IS_ASAN else 10000)
         wait_until(lambda: "pool" in [r["storage"] for r in n3.d.get("/storage")], "n3 sees the new storage")
 
         with self.subTest("one node lost: the others go on"):
@@ -110,6 +113,123 @@ class Members(ClusterTest):
         self.assertLess(seconds, AT_ONCE)
         os.kill(n3.corosync.pid, signal.SIGCONT)
         wait_until(lambda: len(n3.online()) == 3 and n3.quorate(), "n3 is back")
+
+
+@needs_corosync
+class NodeToNode(ClusterTest):
+    def setUp(self):
+        super().setUp()
+        self.start_all()
+        self.pool = os.path.join(self.tmp, "pool")
+        os.makedirs(self.pool)
+        for n in self.nodes:
+            for m in self.nodes:
+                if n != m:
+                    wait_until(lambda n=n, m=m: n.d.request("GET", f"/nodes/{m.name}/workers").status == 200,
+                               f"{n.name} can ask {m.name}")
+
+    def test_requests_are_passed_on(self):
+        n1, n2, n3 = self.nodes
+        n1.d.post("/storage", type="dir", storage="pool", path=self.pool, shared=1)
+        n1.d.post("/storage", type="dir", storage="only2", path=os.path.join(self.tmp, "only2"), nodes="n2")
+        wait_until(lambda: "only2" in [s["storage"] for s in n2.d.get("/storage")], "n2 has it")
+        volid = n1.d.post("/nodes/n2/storage/only2/content", vmid=100, filename="", size="1024")
+        self.assertEqual([r["volid"] for r in n3.d.get("/nodes/n2/storage/only2/content")], [volid])
+        self.assertEqual(n1.d.get("/nodes/n2/storage/only2/content", vmid=101), [])
+        self.assertEqual(n1.d.get(f"/nodes/n2/storage/only2/content/{volid}")["size"], 1 << 20)
+        active = {n: {r["storage"]: r["active"] for r in n1.d.get(f"/nodes/{n}/storage")} for n in ("n1", "n2")}
+        self.assertEqual((active["n1"]["only2"], active["n2"]["only2"]), (0, 1))
+        r = n1.d.request("GET", "/nodes/n2/storage/none/status")
+        self.refused(r, 404, "storage")
+        self.refused(n1.d.request("POST", "/nodes/n2/storage/only2/content", {"vmid": 100}), 400, "filename")
+        self.refused(n1.d.request("GET", "/nodes/n9/storage"), 404)
+        upid = n1.d.request("DELETE", f"/nodes/n2/storage/only2/content/{volid}").data
+        self.assertTrue(upid.startswith("UPID:n2:"), upid)
+        path = "/nodes/n2/tasks/" + upid.replace(":", "%3A")
+        wait_until(lambda: n1.d.get(path + "/status", wait=5)["status"] == "stopped", "the task on n2 ends")
+        self.assertEqual(n1.d.get(path + "/status")["exitstatus"], "OK")
+        self.refused(n1.d.request("POST", "/nodes/n2/storage/only2/export",
+                                  {"volume": volid, "format": "raw+size", "to": "unix:///tmp/s"}), 501)
+        self.assertLess(n1.rss(), 16 if not IS_ASAN else 10000)  # libcurl brings OpenSSL, by libssh2
+
+    def test_dead_and_stopped_nodes(self):
+        n1, n2, n3 = self.nodes
+        with self.subTest("storaged stopped: its caller waits 3 s, nobody else at all"):
+            os.kill(n2.d.pid, signal.SIGSTOP)
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                waits = pool.submit(timed, lambda: n1.d.request("GET", "/nodes/n2/storage"))
+                seconds, _ = timed(lambda: [n1.d.get("/nodes/n3/workers") and n1.d.get("/nodes/n1/storage") is not None
+                                            for _ in range(10)])
+                self.assertFalse(waits.done())
+                self.assertLess(seconds, 2)
+                seconds, r = waits.result()
+            self.assertIn("n2", self.refused(r, 504).message)
+            self.assertLess(seconds, 3.5)
+            os.kill(n2.d.pid, signal.SIGCONT)
+            wait_until(lambda: n1.d.request("GET", "/nodes/n2/workers").status == 200, "n2 answers again")
+        with self.subTest("storaged ended: told at once"):
+            n2.d.stop()
+            seconds, r = timed(lambda: n1.d.request("GET", "/nodes/n2/storage"))
+            self.refused(r, 595)
+            self.assertLess(seconds, 1)
+            n2.start()
+            wait_until(lambda: n1.d.request("GET", "/nodes/n2/workers").status == 200, "n2 answers again")
+        with self.subTest("machine gone"):
+            n3.stop_network()
+            seconds, r = timed(lambda: n1.d.request("GET", "/nodes/n3/storage"))
+            self.refused(r, (504, 595))
+            self.assertLess(seconds, 3.5)
+            wait_until(lambda: n1.online() == ["n1", "n2"], "n1 sees that n3 is gone")
+            seconds, r = timed(lambda: n1.d.request("GET", "/nodes/n3/storage"))
+            self.assertIn("offline", self.refused(r, 595).message)
+            self.assertLess(seconds, AT_ONCE)
+            n3.start_network()
+            wait_until(lambda: n1.d.request("GET", "/nodes/n3/workers").status == 200, "n3 answers again")
+
+    def test_only_nodes_of_the_cluster_may_ask(self):
+        n1, n2, _ = self.nodes
+        keys = os.path.join(self.shared, "priv/storaged")
+        for folder, _, names in os.walk(keys):
+            for name in names:
+                self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o777, 0o600, name)
+        own = os.path.join(self.tmp, "foreign")
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9",
+            "-subj", "/O=storaged/CN=n2", "-keyout", own + ".key", "-out", own + ".crt")
+        n2_pair = [os.path.join(keys, "nodes/n2." + end) for end in ("crt", "key")]
+
+        def ask(crt=None, key=None, user="root@pam", path="/nodes/n1/storage"):
+            words = ["curl", "-sk", "--max-time", "10", "-w", "%{http_code}", "-H", f"Storaged-User: {user}"]
+            if crt:
+                words += ["--cert", crt, "--key", key]
+            return run("ip", "netns", "exec", "n2", *words, f"https://{n1.ip}:8016/api2/json{path}", check=False).out
+
+        self.assertTrue(ask(*n2_pair).endswith("200"), "a node's own certificate is the way in")
+        for what, answer in (("none", ask()), ("foreign", ask(own + ".crt", own + ".key")),
+                             ("other user", ask(*n2_pair, user="joe@pve")), ("no user", ask(*n2_pair, user=""))):
+            self.assertTrue(answer.endswith(("403", "000")), f"{what}: {answer}")
+            self.assertNotIn("active", answer)
+        self.assertTrue(ask(*n2_pair, path="/nodes/n3/storage").endswith("501"), "passed on once, not twice")
+        # And the other way round: somebody else on n2's address is not believed.
+        n2.d.stop()
+        with subprocess.Popen(["ip", "netns", "exec", "n2", "openssl", "s_server", "-quiet", "-accept", "8016", "-cert",
+                               own + ".crt", "-key", own + ".key", "-www"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as p:
+            r = wait_until(lambda: (r := n1.d.request("GET", "/nodes/n2/storage")).status != 595 and r, "it listens")
+            p.kill()
+        self.assertIn("did not prove", self.refused(r, 403).message)
+
+    def test_certificates_are_made_anew_when_they_are_broken(self):
+        n1, n2, _ = self.nodes
+        crt = os.path.join(self.shared, "priv/storaged/nodes/n2.crt")
+        ca = os.path.join(self.shared, "priv/storaged/ca.crt")
+        with open(ca, "rb") as f:
+            before = f.read()
+        n2.d.stop()
+        os.truncate(crt, 100)
+        n2.start()
+        wait_until(lambda: n1.d.request("GET", "/nodes/n2/workers").status == 200, "n2 has a certificate again")
+        with open(ca, "rb") as f:
+            self.assertEqual(f.read(), before)
 
 
 if __name__ == "__main__":

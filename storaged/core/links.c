@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One step function looks at what there is and does what is missing: no cluster of several nodes and no --listen:
+ * nothing; a usable certificate: tell the server; none: make one, under a lock that all nodes share, for two nodes that
+ * start together must not make two authorities. It runs at the start, when members or quorum change, and once a day,
+ * which is when a certificate that ends soon is replaced.
+ */
+#include "core/links.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cluster/certs.h"
+#include "cluster/lock.h"
+#include "cluster/membership.h"
+#include "cluster/remote.h"
+
+#define LOCK_NAME "storaged-certificates"
+#define LOCK_WAIT_USEC (60 * USEC_PER_SEC)
+#define LOOK_USEC (24 * 60 * 60 * USEC_PER_SEC)
+#define RETRY_USEC (60 * USEC_PER_SEC)
+
+struct Links {
+        Core *core;
+        char *dir;    /* of the certificates */
+        char *listen; /* NULL: on this node's own address, if there are others */
+        unsigned port;
+        Certs *certs;
+        char *told_address; /* what the server was told last */
+        Remote *remote;     /* made when first used: it costs memory */
+        ClusterLock *lock;  /* waited for or held */
+        sd_event_source *timer;
+        links_ready_fn fn;
+        void *userdata;
+};
+
+static const Member *find_local(const Links *l, size_t *ret_n)
+{
+        const Member *members = membership_get_members(l->core->members, ret_n);
+
+        for (size_t i = 0; i < *ret_n; i++)
+                if (members[i].is_local)
+                        return &members[i];
+        return NULL;
+}
+
+/* NULL: there is nobody to listen to. */
+static const char *links_address(const Links *l)
+{
+        size_t n = 0;
+        const Member *self = find_local(l, &n);
+
+        if (l->listen)
+                return l->listen;
+        return self && n > 1 && self->ip[0] ? self->ip : NULL;
+}
+
+static const char *links_name(const Links *l)
+{
+        size_t n = 0;
+        const Member *self = find_local(l, &n);
+
+        return self ? self->name : l->core->node;
+}
+
+static void links_look_after(Links *l, uint64_t usec)
+{
+        (void) sd_event_source_set_time(l->timer, now_usec() + usec);
+        (void) sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
+}
+
+static void links_tell(Links *l, bool is_new)
+{
+        const char *address = links_address(l);
+        LinkCerts certs;
+        char *copy;
+
+        if (!l->fn || !address || !l->certs || (!is_new && str_eq(address, l->told_address)))
+                return;
+        copy = strdup(address);
+        if (!copy)
+                return;
+        free(l->told_address);
+        l->told_address = copy;
+        certs = (LinkCerts){ l->certs->ca, l->certs->cert, l->certs->key };
+        l->fn(l->userdata, copy, l->port, &certs);
+}
+
+/* 0, or CERTS_E_MISSING; what fails otherwise is tried again later. */
+static int links_load(Links *l)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        Certs *next = NULL;
+        int r = certs_load(&next, l->dir, links_name(l), &err);
+        bool is_new;
+
+        if (r < 0) {
+                log_error("certificates of this node: %s", err.text);
+                links_look_after(l, RETRY_USEC);
+                return r;
+        }
+        if (r > 0)
+                return r;
+        is_new = !l->certs || !str_eq(next->cert, l->certs->cert) || !str_eq(next->ca, l->certs->ca);
+        if (is_new) {
+                (void) certs_free(l->certs);
+                l->certs = TAKE(next);
+        }
+        (void) certs_free(next);
+        links_look_after(l, LOOK_USEC);
+        links_tell(l, is_new);
+        return 0;
+}
+
+static void on_locked(void *userdata, ClusterLock *lock, const struct storaged_error *lock_err)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        Links *l = userdata;
+        int r;
+
+        l->lock = lock;
+        if (!lock) {
+                log_warning("can't make a certificate for this node: %s", lock_err->text);
+                links_look_after(l, RETRY_USEC);
+                return;
+        }
+        r = certs_make(l->dir, links_name(l), &err);
+        l->lock = cluster_lock_release(lock);
+        if (r < 0) {
+                log_error("can't make a certificate for this node: %s", err.text);
+                links_look_after(l, RETRY_USEC);
+                return;
+        }
+        log_info("made a certificate for node '%s'", links_name(l));
+        (void) links_load(l);
+}
+
+static void links_step(Links *l)
+{
+        if (!links_address(l) || l->lock)
+                return;
+        if (links_load(l) != CERTS_E_MISSING || !membership_is_quorate(l->core->members))
+                return;
+        if (cluster_lock_acquire(l->core->locks, LOCK_NAME, false, "a certificate for this node",
+                                 now_usec() + LOCK_WAIT_USEC, on_locked, l, &l->lock) < 0)
+                links_look_after(l, RETRY_USEC);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void) source;
+        (void) usec;
+        links_step(userdata);
+        return 0;
+}
+
+/* Members or quorum have changed. */
+static void on_members(void *userdata)
+{
+        Links *l = userdata;
+        size_t n = 0;
+        const Member *members = membership_get_members(l->core->members, &n);
+
+        for (size_t i = 0; l->remote && i < n; i++)
+                if (!members[i].is_online && membership_is_quorate(l->core->members))
+                        remote_give_up(l->remote, members[i].name);
+        if (!l->certs || !l->told_address || !str_eq(l->told_address, links_address(l)))
+                links_step(l);
+}
+
+void links_watch(Links *l, links_ready_fn fn, void *userdata)
+{
+        l->fn = fn;
+        l->userdata = userdata;
+        if (fn)
+                links_tell(l, true);
+}
+
+int links_get_peer(const Links *l, void *session, char *ret, size_t size)
+{
+        char name[CERTS_NODE_MAX];
+        const Member *m;
+
+        if (certs_get_peer(session, name, sizeof(name)) < 0)
+                return -EACCES;
+        m = membership_find(l->core->members, name);
+        if (!m || strlen(name) >= size)
+                return -EACCES;
+        (void) memcpy(ret, name, strlen(name) + 1);
+        return 0;
+}
+
+int links_pass_on(Links *l, const LinkCall *call, link_fn fn, void *userdata, struct storaged_error *err)
+{
+        const Member *m = membership_find(l->core->members, call->node);
+        RemoteCall remote = { .node = call->node,
+                              .port = l->port,
+                              .method = call->method,
+                              .target = call->target,
+                              .user_header = LINKS_USER_HEADER,
+                              .user = call->user,
+                              .content_type = call->content_type,
+                              .body = call->body,
+                              .len = call->len };
+        int r = 0;
+
+        if (!m || !m->ip[0])
+                return error_set(err, -EHOSTDOWN, "node '%s' is not known to Corosync here: it can't be asked",
+                                 call->node);
+        if (!m->is_online)
+                return error_set(err, -EHOSTDOWN, "node '%s' is offline: it can't be asked", call->node);
+        if (!l->certs)
+                return error_set(err, -EAGAIN,
+                                 "node '%s' can't be asked yet: this node has no certificate of the cluster, it gets "
+                                 "one as soon as there is quorum",
+                                 call->node);
+        if (!l->remote)
+                r = remote_new(&l->remote, l->core->event);
+        if (r < 0)
+                return error_set(err, r, "node '%s' can't be asked: %s", call->node, strerror(-r));
+        remote.ip = m->ip;
+        return remote_call(l->remote, l->certs, &remote, fn, userdata, err);
+}
+
+int links_new(Links **ret, Core *core, const char *listen, unsigned port, struct storaged_error *err)
+{
+        AUTO(links_freep) Links *l = calloc(1, sizeof(*l));
+        int r;
+
+        if (!l)
+                return error_set(err, -ENOMEM, "out of memory");
+        l->core = core;
+        l->port = port > 0 ? port : LINKS_PORT;
+        l->listen = listen ? strdup(listen) : NULL;
+        if ((listen && !l->listen) || str_printf(&l->dir, "%s/storaged", core->paths.priv) < 0)
+                return error_set(err, -ENOMEM, "out of memory");
+        r = sd_event_add_time(core->event, &l->timer, CLOCK_MONOTONIC, 0, USEC_PER_SEC, on_timer, l);
+        if (r < 0)
+                return error_set(err, r, "can't make a timer: %s", strerror(-r));
+        membership_watch(core->members, on_members, l);
+        *ret = TAKE(l);
+        return 0;
+}
+
+Links *links_free(Links *l)
+{
+        if (!l)
+                return NULL;
+        membership_watch(l->core->members, NULL, NULL);
+        (void) remote_free(l->remote);
+        (void) cluster_lock_release(l->lock);
+        (void) sd_event_source_disable_unref(l->timer);
+        (void) certs_free(l->certs);
+        free(l->told_address);
+        free(l->listen);
+        free(l->dir);
+        free(l);
+        return NULL;
+}
