@@ -190,7 +190,7 @@ static int generate_key(gnutls_x509_privkey_t *ret)
 /* Name, serial number and times; valid since yesterday, for clocks differ. */
 static int cert_begin(Pair *p, const char *name, int days)
 {
-        unsigned char serial[SERIAL_BYTES], id[64];
+        unsigned char serial[SERIAL_BYTES] = { 0 }, id[64];
         size_t n_id = sizeof(id);
         int r = generate_key(&p->key);
 
@@ -320,7 +320,7 @@ int certs_get_peer(gnutls_session_t session, char *ret, size_t size)
         const gnutls_datum_t *chain;
         gnutls_x509_crt_t cert = NULL;
         unsigned status = 0, n = 0;
-        char name[CERTS_NODE_MAX];
+        char name[CERTS_NODE_MAX] = "";
         size_t len = sizeof(name);
         int r;
 

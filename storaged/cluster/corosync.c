@@ -145,11 +145,12 @@ static void on_nodelist(quorum_handle_t h, struct quorum_ring_id ring, uint32_t 
 
 static void look_connect(Look *k)
 {
-        quorum_model_v1_data_t model = { .model = QUORUM_MODEL_V1,
-                                         .quorum_notify_fn = on_quorum,
-                                         .nodelist_notify_fn = on_nodelist };
+        quorum_model_v1_data_t model = { 0 };
         uint32_t type = QUORUM_FREE;
 
+        model.model = QUORUM_MODEL_V1;
+        model.quorum_notify_fn = on_quorum;
+        model.nodelist_notify_fn = on_nodelist;
         if (quorum_model_initialize(&k->quorum, QUORUM_MODEL_V1, (quorum_model_data_t *) &model, &type, NULL) != CS_OK)
                 return;
         k->has_quorum = true;

@@ -68,6 +68,14 @@ int __wrap_utimensat(int fd, const char *path, const struct timespec ts[2], int 
         return __real_utimensat(fd, path, ts, flags);
 }
 
+static bool is_without_quorum;
+int __wrap_membership_check_quorum(const Membership *m, struct storaged_error *err);
+int __wrap_membership_check_quorum(const Membership *m, struct storaged_error *err)
+{
+        (void) m;
+        return is_without_quorum ? error_set(err, -EROFS, "no quorum: the test says so") : 0;
+}
+
 static ClusterLocks *locks_open(Fixture *f, const char *state)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
@@ -433,6 +441,33 @@ static void no_quorum_fails_all_at_once(void **state)
         }
 }
 
+static void lost_quorum_takes_waiting_and_held_ones(void **state)
+{
+        Request held = { 0 }, waiting = { 0 }, local = { 0 }, again = { 0 };
+        const Membership *members = (const Membership *) "asked through the wrapped function only";
+        Fixture *f = *state;
+
+        cluster_locks_set_membership(f->a, members);
+        ask(f->a, false, 60 * USEC_PER_SEC, &held);
+        run_until(f, &held, USEC_PER_SEC);
+        assert_true(cluster_lock_is_held(held.lock));
+        ask(f->a, false, 60 * USEC_PER_SEC, &waiting);
+        is_without_quorum = true;
+        assert_false(cluster_lock_is_held(held.lock)); /* nothing is committed any more */
+        (void) cluster_lock_release(held.lock);
+        run_until(f, &waiting, USEC_PER_SEC);
+        assert_int_equal(waiting.code, -EROFS);
+        assert_string_equal(waiting.err.text, "no quorum: the test says so");
+        assert_false(exists(f->dir));
+        ask(f->a, true, USEC_PER_SEC, &local);
+        run_until(f, &local, USEC_PER_SEC);
+        assert_true(cluster_lock_is_held(local.lock));
+        is_without_quorum = false;
+        ask(f->a, false, USEC_PER_SEC, &again);
+        run_until(f, &again, USEC_PER_SEC);
+        assert_non_null(again.lock);
+}
+
 static void other_failures_are_told_with_their_reason(void **state)
 {
         Fixture *f = *state;
@@ -642,6 +677,7 @@ int main(void)
                 TEST(on_a_cluster_file_system_expiry_is_asked_for),
                 TEST(lost_lock_is_noticed_and_the_new_ones_left),
                 TEST(no_quorum_fails_all_at_once),
+                TEST(lost_quorum_takes_waiting_and_held_ones),
                 TEST(other_failures_are_told_with_their_reason),
                 TEST(a_waiter_may_leave),
                 TEST(one_that_failed_may_leave_before_it_is_told),
