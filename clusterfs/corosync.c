@@ -47,8 +47,10 @@ static void get_string(cmap_handle_t h, const char *key, char *ret, size_t size)
 {
         char *s = NULL;
 
-        if (cmap_get_string(h, key, &s) == CS_OK && s)
-                (void) snprintf(ret, size, "%s", s);
+        /* After a failure the pointer is not ours: libcmap has freed what it had. */
+        if (cmap_get_string(h, key, &s) != CS_OK || !s)
+                return;
+        (void) snprintf(ret, size, "%s", s);
         free(s);
 }
 
