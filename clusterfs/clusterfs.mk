@@ -4,7 +4,7 @@ CLUSTERFS_LIB_SRC := $(filter-out clusterfs/main.c,$(CLUSTERFS_SRC))
 CLUSTERFS_LIB_OBJ := $(CLUSTERFS_LIB_SRC:%.c=$(B)/obj/%.o)
 LIBS_CLUSTERFS := -lfuse3 -lsqlite3 -lcpg -lquorum -lcmap -lcfg -lsystemd -lpthread $(LIBS_COMMON)
 
-all: $(B)/clusterfs
+# Not part of `all` until it is finished (issue 4): make check-clusterfs builds and tests it.
 
 $(B)/obj/clusterfs/%.o: clusterfs/%.c
 	$(Q)mkdir -p $(@D)

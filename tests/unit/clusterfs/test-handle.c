@@ -203,7 +203,7 @@ static void a_stream_and_a_large_change_take_turns(void **state)
 
         (void) state;
         n_sent = 0;
-        add(o, 1, 100 * FRAME_PIECE_MAX, true);
+        add(o, 1, 40 * FRAME_PIECE_MAX, true);
         add(o, 2, 5 * FRAME_PIECE_MAX, false);
         for (int i = 0; i < 12; i++) {
                 assert_int_equal(outbox_pump(o), 0);
