@@ -31,15 +31,15 @@ static inline const uint8_t *reader_take(Reader *r, size_t n)
         return p;
 }
 
-#define READER_UINT(BITS, SWAP)                                     \
-        static inline uint##BITS##_t reader_u##BITS(Reader *r)      \
-        {                                                           \
-                const uint8_t *p = reader_take(r, BITS / 8);        \
-                uint##BITS##_t v = 0;                               \
-                                                                    \
-                if (p)                                              \
-                        memcpy(&v, p, sizeof(v));                   \
-                return SWAP(v);                                     \
+#define READER_UINT(BITS, SWAP)                                \
+        static inline uint##BITS##_t reader_u##BITS(Reader *r) \
+        {                                                      \
+                const uint8_t *p = reader_take(r, BITS / 8);   \
+                uint##BITS##_t v = 0;                          \
+                                                               \
+                if (p)                                         \
+                        memcpy(&v, p, sizeof(v));              \
+                return SWAP(v);                                \
         }
 READER_UINT(16, le16toh)
 READER_UINT(32, le32toh)

@@ -129,7 +129,9 @@ static int check_removed(void *userdata, const char *path, Version v)
 int conflicts_save(const char *state_dir, Db *db, const Tree *own, const History *own_history, const Tree *other,
                    const History *other_history, Conflicts *ret)
 {
-        Saver s = { .state_dir = state_dir, .other = other, .own_history = own_history, .other_history = other_history };
+        Saver s = {
+                .state_dir = state_dir, .other = other, .own_history = own_history, .other_history = other_history
+        };
         RemovedCheck removed = { .saver = &s, .own = own };
         AUTO(freep) char *report = NULL;
         int r = tree_walk(own, check_node, &s);

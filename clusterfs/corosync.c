@@ -37,7 +37,7 @@ struct Corosync {
         ClusterInfo info;
         cmap_handle_t cmap;
         sd_event_source *cpg_io, *quorum_io, *cmap_io, *timer;
-        bool told; /* that Corosync is not there */
+        bool told;      /* that Corosync is not there */
         uint64_t pause; /* before the next attempt; grows while coming in does not succeed */
 };
 
@@ -165,7 +165,8 @@ static void on_members(cpg_handle_t h, const struct cpg_name *group, const struc
         c->events.members(c->events.userdata, members, n);
 }
 
-static void on_message(cpg_handle_t h, const struct cpg_name *group, uint32_t nodeid, uint32_t pid, void *data, size_t len)
+static void on_message(cpg_handle_t h, const struct cpg_name *group, uint32_t nodeid, uint32_t pid, void *data,
+                       size_t len)
 {
         void *context = NULL;
         Corosync *c;
@@ -194,8 +195,8 @@ static void on_quorum(quorum_handle_t h, uint32_t quorate, struct quorum_ring_id
         c->events.quorum(c->events.userdata, c->is_quorate);
 }
 
-static void on_nodelist(quorum_handle_t h, struct quorum_ring_id ring, uint32_t n, const uint32_t *list, uint32_t n_joined,
-                        const uint32_t *joined, uint32_t n_left, const uint32_t *left)
+static void on_nodelist(quorum_handle_t h, struct quorum_ring_id ring, uint32_t n, const uint32_t *list,
+                        uint32_t n_joined, const uint32_t *joined, uint32_t n_left, const uint32_t *left)
 {
         (void) h, (void) ring, (void) n, (void) list, (void) n_joined, (void) joined, (void) n_left, (void) left;
 }
@@ -305,7 +306,8 @@ static int connect_cmap(Corosync *c)
         if (cmap_initialize(&c->cmap) != CS_OK)
                 return -ENOTCONN;
         c->has_cmap = true;
-        if (cmap_track_add(c->cmap, "totem.config_version", CMAP_TRACK_ADD | CMAP_TRACK_MODIFY, on_config, c, &track) != CS_OK ||
+        if (cmap_track_add(c->cmap, "totem.config_version", CMAP_TRACK_ADD | CMAP_TRACK_MODIFY, on_config, c, &track) !=
+                    CS_OK ||
             cmap_fd_get(c->cmap, &fd) != CS_OK)
                 return -ENOTCONN;
         return sd_event_add_io(c->event, &c->cmap_io, fd, EPOLLIN, on_cmap_io, c);
@@ -323,7 +325,8 @@ static int connect_quorum(Corosync *c)
                 return -ENOTCONN;
         c->has_quorum = true;
         if (type != QUORUM_SET) {
-                log_error("Corosync has no quorum provider: set quorum.provider to corosync_votequorum in corosync.conf");
+                log_error(
+                        "Corosync has no quorum provider: set quorum.provider to corosync_votequorum in corosync.conf");
                 return -ENOTCONN;
         }
         if (quorum_trackstart(c->quorum, CS_TRACK_CURRENT | CS_TRACK_CHANGES) != CS_OK ||

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * The connection to Corosync: ordered messages (libcpg), the quorum that belongs to the same ring (libquorum), the list of
- * nodes (libcmap). Connects by itself, and again after Corosync went away.
+ * The connection to Corosync: ordered messages (libcpg), the quorum that belongs to the same ring (libquorum), the list
+ * of nodes (libcmap). Connects by itself, and again after Corosync went away.
  */
 #include <stdbool.h>
 #include <stddef.h>

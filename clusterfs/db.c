@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * SQLite behind the tree. The main thread appends items to `pending`; db_flush() makes one transaction of them. Where a
- * commit waits for the disk it is made by a thread, which raises an eventfd; where it does not (--sync normal) handing it
- * over would cost more than itself, and it is made at once. Carrying the log over into the database waits for the disk
- * always: the thread does it, on a connection of its own, when nobody waits for a commit. Contents are counted by
- * the main thread alone: items keep their references until db_finish(). The invariant: the file holds the tree as it was
- * at some index, whole.
+ * commit waits for the disk it is made by a thread, which raises an eventfd; where it does not (--sync normal) handing
+ * it over would cost more than itself, and it is made at once. Carrying the log over into the database waits for the
+ * disk always: the thread does it, on a connection of its own, when nobody waits for a commit. Contents are counted by
+ * the main thread alone: items keep their references until db_finish(). The invariant: the file holds the tree as it
+ * was at some index, whole.
  */
 #include "clusterfs/db.h"
 
@@ -29,7 +29,17 @@
 #define CHECKPOINT_PAGES_FORCED 8000
 #define CHECKPOINT_IDLE_NSEC (100 * 1000000)
 
-enum item_kind { ITEM_PUT, ITEM_MOVE, ITEM_DROP, ITEM_STATE, ITEM_TERM, ITEM_REMOVED, ITEM_CLEAR, ITEM_WIPE, ITEM_KINDS };
+enum item_kind {
+        ITEM_PUT,
+        ITEM_MOVE,
+        ITEM_DROP,
+        ITEM_STATE,
+        ITEM_TERM,
+        ITEM_REMOVED,
+        ITEM_CLEAR,
+        ITEM_WIPE,
+        ITEM_KINDS
+};
 
 typedef struct Item {
         enum item_kind kind;
@@ -76,7 +86,8 @@ static const char schema[] =
         "CREATE TABLE IF NOT EXISTS removed (idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, path TEXT NOT NULL);";
 
 /* The newest removals are enough: they are asked for when a node comes back. */
-static const char prune[] = "DELETE FROM removed WHERE idx <= (SELECT idx FROM removed ORDER BY idx DESC LIMIT 1 OFFSET 4096)";
+static const char prune[] =
+        "DELETE FROM removed WHERE idx <= (SELECT idx FROM removed ORDER BY idx DESC LIMIT 1 OFFSET 4096)";
 
 static const char *const statements[ITEM_KINDS] = {
         [ITEM_PUT] = "INSERT OR REPLACE INTO node (ino, parent, name, type, mtime, term, idx, writer, data)"
@@ -85,7 +96,8 @@ static const char *const statements[ITEM_KINDS] = {
                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (ino) DO UPDATE SET"
                       " parent = ?2, name = ?3, mtime = ?5, term = ?6, idx = ?7, writer = ?8",
         [ITEM_DROP] = "DELETE FROM node WHERE ino = ?1",
-        [ITEM_STATE] = "INSERT OR REPLACE INTO state (id, format, idx, quorate_idx, is_local) VALUES (1, 1, ?1, ?2, ?3)",
+        [ITEM_STATE] =
+                "INSERT OR REPLACE INTO state (id, format, idx, quorate_idx, is_local) VALUES (1, 1, ?1, ?2, ?3)",
         [ITEM_TERM] = "INSERT OR REPLACE INTO term (term, nonce, start) VALUES (?1, ?2, ?3)",
         [ITEM_REMOVED] = "INSERT OR REPLACE INTO removed (idx, term, path) VALUES (?1, ?2, ?3)",
         [ITEM_CLEAR] = "DELETE FROM term",
@@ -175,7 +187,8 @@ static int item_write(Db *db, const Item *i)
         if (r == SQLITE_DONE && i->kind == ITEM_REMOVED && i->version.index % 512 == 0)
                 (void) sqlite3_exec(db->sql, prune, NULL, NULL, NULL); /* fails as the commit will, if it does */
         if (r == SQLITE_DONE && i->kind == ITEM_CLEAR)
-                r = sqlite3_exec(db->sql, "DELETE FROM removed", NULL, NULL, NULL) == SQLITE_OK ? SQLITE_DONE : SQLITE_IOERR;
+                r = sqlite3_exec(db->sql, "DELETE FROM removed", NULL, NULL, NULL) == SQLITE_OK ? SQLITE_DONE
+                                                                                                : SQLITE_IOERR;
         return r == SQLITE_DONE ? 0 : errno_of_sqlite(r);
 }
 
@@ -433,11 +446,12 @@ int db_finish(Db *db, uint64_t *ret_ticket)
 
 static int refuse_damaged(const char *path, const char *why, struct storaged_error *err)
 {
-        return error_set(err, -EUCLEAN,
-                         "database %s is damaged: %s. In a cluster run `clusterfs --recover` once: it puts the file aside "
-                         "and takes the tree from the other nodes; on a single node it keeps what can still be read; "
-                         "or put a backup of the file in its place",
-                         path, why);
+        return error_set(
+                err, -EUCLEAN,
+                "database %s is damaged: %s. In a cluster run `clusterfs --recover` once: it puts the file aside "
+                "and takes the tree from the other nodes; on a single node it keeps what can still be read; "
+                "or put a backup of the file in its place",
+                path, why);
 }
 
 static int check_format(Db *db, const char *path, struct storaged_error *err)
@@ -452,9 +466,10 @@ static int check_format(Db *db, const char *path, struct storaged_error *err)
         if (code != SQLITE_OK)
                 return refuse_damaged(path, sqlite3_errmsg(db->sql), err);
         if (format != DB_FORMAT)
-                return error_set(err, -EPROTONOSUPPORT,
-                                 "database %s has format %d, this clusterfs knows %d: install the version that wrote it",
-                                 path, format, DB_FORMAT);
+                return error_set(
+                        err, -EPROTONOSUPPORT,
+                        "database %s has format %d, this clusterfs knows %d: install the version that wrote it", path,
+                        format, DB_FORMAT);
         return 0;
 }
 
@@ -482,8 +497,10 @@ static int db_setup(Db *db, const char *path, bool full, struct storaged_error *
         AUTO(freep) char *pragmas = NULL;
         int r, code;
 
-        r = str_printf(&pragmas, "PRAGMA journal_mode = WAL; PRAGMA synchronous = %s; PRAGMA cache_size = -512;"
-                                 "PRAGMA temp_store = MEMORY", full ? "FULL" : "NORMAL");
+        r = str_printf(&pragmas,
+                       "PRAGMA journal_mode = WAL; PRAGMA synchronous = %s; PRAGMA cache_size = -512;"
+                       "PRAGMA temp_store = MEMORY",
+                       full ? "FULL" : "NORMAL");
         if (r < 0)
                 return r;
         (void) sqlite3_busy_timeout(db->sql, 5000);
@@ -493,7 +510,8 @@ static int db_setup(Db *db, const char *path, bool full, struct storaged_error *
         if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
                 return refuse_damaged(path, sqlite3_errmsg(db->sql), err);
         if (code != SQLITE_OK)
-                return error_set(err, errno_of_sqlite(code), "can't use database %s: %s", path, sqlite3_errmsg(db->sql));
+                return error_set(err, errno_of_sqlite(code), "can't use database %s: %s", path,
+                                 sqlite3_errmsg(db->sql));
         r = quick_check(db, path, err);
         if (r == 0)
                 r = check_format(db, path, err);
@@ -609,9 +627,9 @@ static int load_pass(Db *db, Tree *t, size_t *ret_inserted, size_t *ret_left, ch
         size_t inserted = 0, left = 0;
         int code, r = 0;
 
-        code = sqlite3_prepare_v2(db->sql,
-                                  "SELECT ino, parent, name, type, mtime, term, idx, writer, data FROM node ORDER BY ino",
-                                  -1, &s, NULL);
+        code = sqlite3_prepare_v2(
+                db->sql, "SELECT ino, parent, name, type, mtime, term, idx, writer, data FROM node ORDER BY ino", -1,
+                &s, NULL);
         while (code == SQLITE_OK && r == 0 && (code = sqlite3_step(s)) == SQLITE_ROW) {
                 AUTO(content_unrefp) Content *c = NULL;
                 NodeSpec n = { .ino = (uint64_t) sqlite3_column_int64(s, 0),
@@ -620,7 +638,8 @@ static int load_pass(Db *db, Tree *t, size_t *ret_inserted, size_t *ret_left, ch
                                .name_len = (size_t) sqlite3_column_bytes(s, 2),
                                .type = (uint8_t) sqlite3_column_int(s, 3),
                                .mtime = sqlite3_column_int64(s, 4),
-                               .version = { (uint64_t) sqlite3_column_int64(s, 5), (uint64_t) sqlite3_column_int64(s, 6) },
+                               .version = { (uint64_t) sqlite3_column_int64(s, 5),
+                                            (uint64_t) sqlite3_column_int64(s, 6) },
                                .writer = (uint32_t) sqlite3_column_int64(s, 7) };
 
                 code = SQLITE_OK;
@@ -783,15 +802,16 @@ static uint64_t salvage(Db *db, const char *aside)
                         break;
         }
         (void) sqlite3_close(old);
-        (void) sqlite3_exec(db->sql,
-                            "DELETE FROM node WHERE name = '' AND ino <> 1;"
-                            "WITH RECURSIVE ok (ino) AS (SELECT 1 UNION SELECT n.ino FROM node n JOIN ok ON n.parent = ok.ino)"
-                            " DELETE FROM node WHERE ino NOT IN (SELECT ino FROM ok);"
-                            "DELETE FROM node WHERE ino NOT IN (SELECT max(ino) FROM node GROUP BY parent, name);"
-                            "INSERT OR REPLACE INTO state (id, format, idx, quorate_idx, is_local)"
-                            " VALUES (1, 1, (SELECT ifnull(max(max(ino), max(idx)), 1) FROM node), 0, 0);"
-                            "COMMIT",
-                            NULL, NULL, NULL);
+        (void) sqlite3_exec(
+                db->sql,
+                "DELETE FROM node WHERE name = '' AND ino <> 1;"
+                "WITH RECURSIVE ok (ino) AS (SELECT 1 UNION SELECT n.ino FROM node n JOIN ok ON n.parent = ok.ino)"
+                " DELETE FROM node WHERE ino NOT IN (SELECT ino FROM ok);"
+                "DELETE FROM node WHERE ino NOT IN (SELECT max(ino) FROM node GROUP BY parent, name);"
+                "INSERT OR REPLACE INTO state (id, format, idx, quorate_idx, is_local)"
+                " VALUES (1, 1, (SELECT ifnull(max(max(ino), max(idx)), 1) FROM node), 0, 0);"
+                "COMMIT",
+                NULL, NULL, NULL);
         return rows;
 }
 

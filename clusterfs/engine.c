@@ -2,14 +2,14 @@
 /*
  * The replicated state machine.
  *
- * A change goes: submit → (outbox → Corosync, in one order with all others →) apply → database → answer. In local mode the
- * part in brackets is left out. A change is applied by those who are ACTIVE in the term it was sent in, or by none.
+ * A change goes: submit → (outbox → Corosync, in one order with all others →) apply → database → answer. In local mode
+ * the part in brackets is left out. A change is applied by those who are ACTIVE in the term it was sent in, or by none.
  *
  * A new configuration (members came or went) makes everybody WAIT: each sends its STATE once it knows the quorum that
  * belongs to this configuration. When the states of all members are there, all of them quorate, that message is the
- * point of sync: everybody comes to the same decision, a new term begins, those who have the right tree are ACTIVE at once,
- * others RECEIVE it, keeping changes for later, and are ACTIVE then. Changes that were under way belong to the old term;
- * nobody applies them; their senders send them again.
+ * point of sync: everybody comes to the same decision, a new term begins, those who have the right tree are ACTIVE at
+ * once, others RECEIVE it, keeping changes for later, and are ACTIVE then. Changes that were under way belong to the
+ * old term; nobody applies them; their senders send them again.
  *
  * The invariants: two ACTIVE nodes that applied the same index hold the same tree; a term begins only in a quorate
  * configuration; an answer of success is given after the change is in this node's database and, with --sync full, has
@@ -46,8 +46,12 @@
 
 enum phase { PHASE_LOCAL, PHASE_DOWN, PHASE_WAIT, PHASE_RECEIVE, PHASE_ACTIVE, PHASE_EXCLUDED };
 
-static const char *const phase_names[] = { "local", "no corosync", "waiting for all members", "receiving the tree",
-                                           "active",      "left out: version too different" };
+static const char *const phase_names[] = { "local",
+                                           "no corosync",
+                                           "waiting for all members",
+                                           "receiving the tree",
+                                           "active",
+                                           "left out: version too different" };
 
 /* A change of our own: from submit to its answer. */
 typedef struct Change Change;
@@ -212,11 +216,10 @@ const ClusterLog *engine_clusterlog(const Engine *e)
 
 void engine_describe(const Engine *e, StrBuf *b)
 {
-        strbuf_addf(b, "%s, %s, term %llu index %llu, %llu objects, %llu bytes, database %s",
-                    phase_names[e->phase], engine_is_quorate(e) ? "quorate" : "not quorate",
-                    (unsigned long long) e->term.term, (unsigned long long) e->tree->version.index,
-                    (unsigned long long) e->tree->n_nodes, (unsigned long long) e->tree->bytes,
-                    db_error(e->db) ? strerror(-db_error(e->db)) : "ok");
+        strbuf_addf(b, "%s, %s, term %llu index %llu, %llu objects, %llu bytes, database %s", phase_names[e->phase],
+                    engine_is_quorate(e) ? "quorate" : "not quorate", (unsigned long long) e->term.term,
+                    (unsigned long long) e->tree->version.index, (unsigned long long) e->tree->n_nodes,
+                    (unsigned long long) e->tree->bytes, db_error(e->db) ? strerror(-db_error(e->db)) : "ok");
 }
 
 /* --- what the tree tells -------------------------------------------------------------------------------- */
@@ -264,8 +267,12 @@ static int send_now(void *userdata, const void *header, size_t header_len, const
 
 static int send_frame(Engine *e, uint16_t type, uint32_t flags, uint64_t sequence, StrBuf *body, bool bulk)
 {
-        FrameHeader h = { .version = e->wire, .min_version = e->options.wire_min, .type = type, .flags = flags,
-                          .sender = engine_nodeid(e), .sequence = sequence ? sequence : ++e->sequence };
+        FrameHeader h = { .version = e->wire,
+                          .min_version = e->options.wire_min,
+                          .type = type,
+                          .flags = flags,
+                          .sender = engine_nodeid(e),
+                          .sequence = sequence ? sequence : ++e->sequence };
 
         if (type == FRAME_STATE) {
                 h.version = e->options.wire_max;
@@ -583,8 +590,12 @@ static bool lock_is_expired(const Engine *e, const Node *n)
 
 static void drop_lock(Engine *e, const Node *n)
 {
-        Op op = { .type = OP_LOCK_DROP, .ino = n->ino, .term = n->version.term, .index = n->version.index,
-                  .writer = engine_nodeid(e), .mtime = (int64_t) clock_usec(CLOCK_REALTIME) * 1000 };
+        Op op = { .type = OP_LOCK_DROP,
+                  .ino = n->ino,
+                  .term = n->version.term,
+                  .index = n->version.index,
+                  .writer = engine_nodeid(e),
+                  .mtime = (int64_t) clock_usec(CLOCK_REALTIME) * 1000 };
 
         engine_submit(e, &op, NULL, NULL);
 }
@@ -691,8 +702,9 @@ static void deliver_checksum(Engine *e, Member from, const uint8_t *body, size_t
                         return;
         if (!sum || (index == e->verify_index && memcmp(sum, e->verify_sum, TREE_HASH_SIZE) == 0))
                 return;
-        engine_log(e, LOG_ERR, "clusterfs", "tree of node %s differs from that of node id %u at index %llu: taking it anew",
-                   e->node, from.nodeid, (unsigned long long) index);
+        engine_log(e, LOG_ERR, "clusterfs",
+                   "tree of node %s differs from that of node id %u at index %llu: taking it anew", e->node,
+                   from.nodeid, (unsigned long long) index);
         corosync_restart(e->corosync);
 }
 
@@ -856,7 +868,8 @@ static void sync_point(Engine *e)
                 e->phase = PHASE_EXCLUDED;
                 list_fail(&e->sent, -EACCES);
                 log_error("the members speak wire version %u, this node speaks %u to %u: read-only until it is updated "
-                          "(or they are)", d.wire, e->options.wire_min, e->options.wire_max);
+                          "(or they are)",
+                          d.wire, e->options.wire_min, e->options.wire_max);
                 return;
         }
         if (d.in_sync[self])
@@ -954,7 +967,8 @@ static void keep_conflicts(Engine *e, const Tree *new, const History *history)
         else if (c.dir)
                 engine_log(e, LOG_WARNING, "clusterfs",
                            "node %s had changed %zu and removed %zu objects alone; the cluster's tree was taken; "
-                           "what it had is in %s", e->node, c.n_changed, c.n_removed, c.dir);
+                           "what it had is in %s",
+                           e->node, c.n_changed, c.n_removed, c.dir);
         conflicts_deinit(&c);
 }
 
@@ -1184,8 +1198,9 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
 
 static int engine_start_cluster(Engine *e)
 {
-        const CorosyncEvents events = { .members = on_members, .message = on_message, .quorum = on_quorum,
-                                        .settled = on_settled, .userdata = e };
+        const CorosyncEvents events = {
+                .members = on_members, .message = on_message, .quorum = on_quorum, .settled = on_settled, .userdata = e
+        };
         int r;
 
         e->phase = PHASE_DOWN;

@@ -24,7 +24,7 @@ typedef struct EngineOptions {
         bool is_local;         /* no Corosync: one node, quorate */
         bool is_full;          /* acknowledged = on the disk here, and applied by a majority */
         uint64_t max_bytes;
-        uint64_t lock_usec;    /* age at which a lock may be dropped */
+        uint64_t lock_usec; /* age at which a lock may be dropped */
         uint16_t wire_max, wire_min;
 } EngineOptions;
 

@@ -130,8 +130,13 @@ void frame_parts_drop(FrameParts *p, uint32_t nodeid, uint32_t pid)
 
 static int partial_begin(FrameParts *p, uint32_t nodeid, uint32_t pid, const FrameHeader *h, const uint8_t *piece)
 {
-        Partial new = { .nodeid = nodeid, .pid = pid, .next_part = 1, .sequence = h->sequence, .type = h->type,
-                        .len = h->length, .total = h->total };
+        Partial new = { .nodeid = nodeid,
+                        .pid = pid,
+                        .next_part = 1,
+                        .sequence = h->sequence,
+                        .type = h->type,
+                        .len = h->length,
+                        .total = h->total };
         size_t n = 0;
 
         for (size_t i = 0; i < p->partials.n; i++)

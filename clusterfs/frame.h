@@ -48,7 +48,7 @@ typedef struct FrameHeader {
         uint32_t length; /* of the piece behind the header */
         uint32_t sender; /* node id */
         uint64_t sequence;
-        uint64_t term, nonce; /* of the configuration in which it was sent; 0 for FRAME_STATE */
+        uint64_t term, nonce;          /* of the configuration in which it was sent; 0 for FRAME_STATE */
         uint32_t part, n_parts, total; /* this piece's number, how many, bytes of the whole body */
         uint32_t flags;
 } FrameHeader;

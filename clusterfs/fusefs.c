@@ -299,7 +299,8 @@ static void set_truncated(Handle *h)
         h->is_replace = h->is_truncated = true;
 }
 
-static void reply_open(fuse_req_t req, FuseFs *fs, Handle *h, struct fuse_file_info *fi, const struct fuse_entry_param *e)
+static void reply_open(fuse_req_t req, FuseFs *fs, Handle *h, struct fuse_file_info *fi,
+                       const struct fuse_entry_param *e)
 {
         int r;
 
@@ -587,7 +588,9 @@ static void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 
         if (item >= 0) { /* `> .debug` truncates first */
                 fill_virtual(fs, (enum status_item) item, &st);
-                r = item == STATUS_DEBUG && !(to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) ? 0 : EPERM;
+                r = item == STATUS_DEBUG && !(to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+                            ? 0
+                            : EPERM;
                 (void) (r ? fuse_reply_err(req, r) : fuse_reply_attr(req, &st, 0));
                 return;
         }
@@ -663,7 +666,8 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
         (void) fuse_reply_buf(req, (const char *) data, n);
 }
 
-static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset, struct fuse_file_info *fi)
+static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+                     struct fuse_file_info *fi)
 {
         FuseFs *fs = fs_of(req);
         int item = status_of_ino(ino), r;
@@ -876,13 +880,32 @@ static void do_init(void *userdata, struct fuse_conn_info *conn)
 }
 
 static const struct fuse_lowlevel_ops operations = {
-        .init = do_init,         .lookup = do_lookup,       .forget = do_forget,         .forget_multi = do_forget_multi,
-        .getattr = do_getattr,   .setattr = do_setattr,     .readlink = do_readlink,     .mknod = do_mknod,
-        .mkdir = do_mkdir,       .unlink = do_unlink,       .rmdir = do_rmdir,           .symlink = do_symlink,
-        .rename = do_rename,     .link = do_link,           .open = do_open,             .read = do_read,
-        .write = do_write,       .flush = do_flush,         .release = do_release,       .fsync = do_fsync,
-        .opendir = do_opendir,   .readdir = do_readdir,     .releasedir = do_releasedir, .fsyncdir = do_fsyncdir,
-        .statfs = do_statfs,     .create = do_create,
+        .init = do_init,
+        .lookup = do_lookup,
+        .forget = do_forget,
+        .forget_multi = do_forget_multi,
+        .getattr = do_getattr,
+        .setattr = do_setattr,
+        .readlink = do_readlink,
+        .mknod = do_mknod,
+        .mkdir = do_mkdir,
+        .unlink = do_unlink,
+        .rmdir = do_rmdir,
+        .symlink = do_symlink,
+        .rename = do_rename,
+        .link = do_link,
+        .open = do_open,
+        .read = do_read,
+        .write = do_write,
+        .flush = do_flush,
+        .release = do_release,
+        .fsync = do_fsync,
+        .opendir = do_opendir,
+        .readdir = do_readdir,
+        .releasedir = do_releasedir,
+        .fsyncdir = do_fsyncdir,
+        .statfs = do_statfs,
+        .create = do_create,
 };
 
 static int on_request(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -941,7 +964,8 @@ static int session_mount(FuseFs *fs, const char *dir, struct storaged_error *err
         return 0;
 }
 
-int fusefs_new(sd_event *event, const char *dir, Engine *engine, Status *status, FuseFs **ret, struct storaged_error *err)
+int fusefs_new(sd_event *event, const char *dir, Engine *engine, Status *status, FuseFs **ret,
+               struct storaged_error *err)
 {
         AUTO(fusefs_freep) FuseFs *fs = calloc(1, sizeof(*fs));
         const struct group *g = getgrnam("www-data");

@@ -10,8 +10,10 @@
 
 typedef struct FuseFs FuseFs;
 
-/* Mounts at `dir`, making the directory and taking away what a dead predecessor left. `status` and `engine` outlive it. */
-int fusefs_new(sd_event *event, const char *dir, Engine *engine, Status *status, FuseFs **ret, struct storaged_error *err);
+/* Mounts at `dir`, making the directory and taking away what a dead predecessor left. `status` and `engine` outlive it.
+ */
+int fusefs_new(sd_event *event, const char *dir, Engine *engine, Status *status, FuseFs **ret,
+               struct storaged_error *err);
 /* Unmounts. */
 FuseFs *fusefs_free(FuseFs *f);
 DEFINE_CLEANUP(FuseFs *, fusefs_free)

@@ -20,9 +20,9 @@ struct Handle {
         Handle *next; /* for its owner */
         unsigned refs;
         uint64_t ino;
-        pid_t pid;      /* who opened it */
-        Content *base;  /* what was opened or last published */
-        uint8_t *work;  /* base with what was written, from the first write on */
+        pid_t pid;     /* who opened it */
+        Content *base; /* what was opened or last published */
+        uint8_t *work; /* base with what was written, from the first write on */
         size_t len, size;
         bool is_append;    /* what is written goes behind what is there when it is published */
         bool is_replace;   /* the work is the whole new content, not a change of the old one */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * corosync.conf lives in the tree; Corosync reads the copy on each node. A copy is replaced when the tree's has no lower
- * config_version; the node on which it was changed has Corosync on all nodes read it, a second later.
+ * corosync.conf lives in the tree; Corosync reads the copy on each node. A copy is replaced when the tree's has no
+ * lower config_version; the node on which it was changed has Corosync on all nodes read it, a second later.
  */
 #include <stdbool.h>
 #include <stddef.h>

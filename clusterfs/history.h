@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * Which quorate configurations made this node's tree. Each point of sync begins a new term; the nonce tells two terms of
- * one number apart that were begun by groups which did not know of each other. A change is known by (term, index) and
- * is part of somebody's history if that term is in it, with the same nonce, and was not ended before that index.
+ * Which quorate configurations made this node's tree. Each point of sync begins a new term; the nonce tells two terms
+ * of one number apart that were begun by groups which did not know of each other. A change is known by (term, index)
+ * and is part of somebody's history if that term is in it, with the same nonce, and was not ended before that index.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,7 +19,7 @@ typedef struct Term {
 } Term;
 
 typedef struct History {
-        VEC(Term) terms; /* ascending */
+        VEC(Term) terms;        /* ascending */
         uint64_t quorate_index; /* index of the last change made in a quorate configuration */
         bool is_local;          /* changed in local mode since then */
 } History;

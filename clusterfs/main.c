@@ -68,19 +68,37 @@ static const char usage[] =
         "  --wire-version MAX[:MIN]  for tests: pretend to speak these versions\n"
         "  --help, --version\n";
 
-enum { OPT_MOUNT = 256, OPT_STATE, OPT_RUN, OPT_NODE, OPT_SYNC, OPT_SIZE, OPT_CONF, OPT_LOCK, OPT_RECOVER, OPT_WIRE,
-       OPT_HELP, OPT_VERSION };
-
-static const struct option long_options[] = {
-        { "mount", required_argument, NULL, OPT_MOUNT },        { "state", required_argument, NULL, OPT_STATE },
-        { "run", required_argument, NULL, OPT_RUN },            { "node", required_argument, NULL, OPT_NODE },
-        { "local", no_argument, NULL, 'l' },                    { "foreground", no_argument, NULL, 'f' },
-        { "debug", no_argument, NULL, 'd' },                    { "sync", required_argument, NULL, OPT_SYNC },
-        { "max-size", required_argument, NULL, OPT_SIZE },      { "corosync-conf", required_argument, NULL, OPT_CONF },
-        { "lock-timeout", required_argument, NULL, OPT_LOCK },  { "recover", no_argument, NULL, OPT_RECOVER },
-        { "wire-version", required_argument, NULL, OPT_WIRE },  { "help", no_argument, NULL, OPT_HELP },
-        { "version", no_argument, NULL, OPT_VERSION },          { 0 }
+enum {
+        OPT_MOUNT = 256,
+        OPT_STATE,
+        OPT_RUN,
+        OPT_NODE,
+        OPT_SYNC,
+        OPT_SIZE,
+        OPT_CONF,
+        OPT_LOCK,
+        OPT_RECOVER,
+        OPT_WIRE,
+        OPT_HELP,
+        OPT_VERSION
 };
+
+static const struct option long_options[] = { { "mount", required_argument, NULL, OPT_MOUNT },
+                                              { "state", required_argument, NULL, OPT_STATE },
+                                              { "run", required_argument, NULL, OPT_RUN },
+                                              { "node", required_argument, NULL, OPT_NODE },
+                                              { "local", no_argument, NULL, 'l' },
+                                              { "foreground", no_argument, NULL, 'f' },
+                                              { "debug", no_argument, NULL, 'd' },
+                                              { "sync", required_argument, NULL, OPT_SYNC },
+                                              { "max-size", required_argument, NULL, OPT_SIZE },
+                                              { "corosync-conf", required_argument, NULL, OPT_CONF },
+                                              { "lock-timeout", required_argument, NULL, OPT_LOCK },
+                                              { "recover", no_argument, NULL, OPT_RECOVER },
+                                              { "wire-version", required_argument, NULL, OPT_WIRE },
+                                              { "help", no_argument, NULL, OPT_HELP },
+                                              { "version", no_argument, NULL, OPT_VERSION },
+                                              { 0 } };
 
 /* --- options -------------------------------------------------------------------------------------------- */
 
@@ -236,8 +254,8 @@ static int recover(const Options *o)
                 (void) fprintf(stderr, "clusterfs: %s\n", err.text[0] ? err.text : strerror(-r));
                 return r;
         }
-        (void) printf("the damaged database was put aside in %s; %llu rows could be read. Start clusterfs now.\n", o->state,
-                      (unsigned long long) rows);
+        (void) printf("the damaged database was put aside in %s; %llu rows could be read. Start clusterfs now.\n",
+                      o->state, (unsigned long long) rows);
         return 0;
 }
 

@@ -148,8 +148,9 @@ static int open_socket(const char *path, struct storaged_error *err)
         int r;
 
         if (strlen(path) >= sizeof(address.sun_path))
-                return error_set(err, -ENAMETOOLONG, "path of the socket %s is longer than %zu bytes: use a shorter --run",
-                                 path, sizeof(address.sun_path) - 1);
+                return error_set(err, -ENAMETOOLONG,
+                                 "path of the socket %s is longer than %zu bytes: use a shorter --run", path,
+                                 sizeof(address.sun_path) - 1);
         (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
         fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)

@@ -26,8 +26,8 @@ Outbox *outbox_free(Outbox *o);
 DEFINE_CLEANUP(Outbox *, outbox_free)
 
 /*
- * Takes over `body` (its data; left empty) also on failure. Part numbers and lengths of `h` are filled in. LANE_BULK for
- * the stream of a sync; else the lane follows from the size.
+ * Takes over `body` (its data; left empty) also on failure. Part numbers and lengths of `h` are filled in. LANE_BULK
+ * for the stream of a sync; else the lane follows from the size.
  */
 int outbox_add(Outbox *o, const FrameHeader *h, StrBuf *body, bool bulk);
 /* Sends what may be sent now: 0, or -EAGAIN if the transport is full (call again soon), or its error. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Donor and receiver of a tree. Contents are immutable and counted, so the donor's snapshot costs an array of references,
- * and data is encoded only when the send queue is empty: memory stays bounded by one DATA message. The receiver
- * checks every content against the hash in the index before it takes it.
+ * Donor and receiver of a tree. Contents are immutable and counted, so the donor's snapshot costs an array of
+ * references, and data is encoded only when the send queue is empty: memory stays bounded by one DATA message. The
+ * receiver checks every content against the hash in the index before it takes it.
  */
 #include "clusterfs/resync.h"
 

@@ -32,10 +32,12 @@ static const struct {
 };
 
 static const char *const observed[] = {
-        "ceph.conf",         "corosync.conf",      "corosync.conf.new",     "datacenter.cfg",  "domains.cfg",
-        "jobs.cfg",          "notifications.cfg",  "priv/acme/plugins.cfg", "priv/shadow.cfg", "priv/tfa.cfg",
-        "priv/token.cfg",    "replication.cfg",    "status.cfg",            "storage.cfg",     "user.cfg",
-        "vzdump.conf",       "vzdump.cron",        "priv/notifications.cfg",
+        "ceph.conf",         "corosync.conf",         "corosync.conf.new",
+        "datacenter.cfg",    "domains.cfg",           "jobs.cfg",
+        "notifications.cfg", "priv/acme/plugins.cfg", "priv/shadow.cfg",
+        "priv/tfa.cfg",      "priv/token.cfg",        "replication.cfg",
+        "status.cfg",        "storage.cfg",           "user.cfg",
+        "vzdump.conf",       "vzdump.cron",           "priv/notifications.cfg",
 };
 static const char *const observed_dirs[] = { "ha/", "sdn/", "firewall/", "mapping/", "virtual-guest/" };
 
@@ -52,8 +54,12 @@ static int add_counter(Status *s, const char *path)
 
 int status_init(Status *s, const char *node, int log_level)
 {
-        *s = (Status){ .node = node, .start_time = (uint64_t) time(NULL), .cluster_version = 1, .vmlist_version = 1,
-                       .log_level = log_level, .is_debug = log_level >= LOG_DEBUG };
+        *s = (Status){ .node = node,
+                       .start_time = (uint64_t) time(NULL),
+                       .cluster_version = 1,
+                       .vmlist_version = 1,
+                       .log_level = log_level,
+                       .is_debug = log_level >= LOG_DEBUG };
         for (size_t i = 0; i < sizeof(observed) / sizeof(observed[0]); i++)
                 if (add_counter(s, observed[i]) < 0)
                         return -ENOMEM;
@@ -209,9 +215,12 @@ void status_show(const Status *s, const Engine *e, enum status_item item, StrBuf
         else if (item == STATUS_CLUSTERLOG)
                 clusterlog_show(engine_clusterlog(e), b);
         else
-                o = item == STATUS_VERSION ? show_version(s, e) : item == STATUS_MEMBERS ? show_members(s, e) : show_vmlist(s, e);
+                o = item == STATUS_VERSION   ? show_version(s, e)
+                    : item == STATUS_MEMBERS ? show_members(s, e)
+                                             : show_vmlist(s, e);
         if (o) {
-                strbuf_adds(b, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+                strbuf_adds(
+                        b, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
                 strbuf_addc(b, '\n');
                 (void) json_object_put(o);
         }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Deciding whose tree it is. sync_decide() sees the states of all members of one configuration, in any order, and is a
- * function of them alone: so no member needs to be told the result. The invariant: a change that a quorate configuration
- * made is never outweighed by any number of changes made alone.
+ * function of them alone: so no member needs to be told the result. The invariant: a change that a quorate
+ * configuration made is never outweighed by any number of changes made alone.
  */
 #include "clusterfs/sync.h"
 
@@ -78,11 +78,13 @@ static int compare(const MemberState *a, const MemberState *b)
 static bool same_tree(const MemberState *a, const MemberState *b)
 {
         return a->last.term == b->last.term && a->last.nonce == b->last.nonce && a->quorate_index == b->quorate_index &&
-               a->index == b->index && a->is_local == b->is_local && memcmp(a->checksum, b->checksum, TREE_HASH_SIZE) == 0;
+               a->index == b->index && a->is_local == b->is_local &&
+               memcmp(a->checksum, b->checksum, TREE_HASH_SIZE) == 0;
 }
 
 /* Those who have the tree come first, then by node id: an order that does not depend on that of `states`. */
-static void sort_members(const MemberState *states, size_t n, const SyncDecision *d, size_t ret[static SYNC_MEMBERS_MAX])
+static void sort_members(const MemberState *states, size_t n, const SyncDecision *d,
+                         size_t ret[static SYNC_MEMBERS_MAX])
 {
         for (size_t i = 0; i < n; i++) {
                 size_t k = i;

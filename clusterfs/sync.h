@@ -34,11 +34,11 @@ void member_state_encode(StrBuf *b, const MemberState *s);
 int member_state_decode(const void *body, size_t len, MemberState *ret);
 
 typedef struct SyncDecision {
-        uint32_t leader;        /* node id: its tree is taken; it hands it to those who lack it */
-        Term term;              /* the new one; `start` is the leader's index */
-        uint16_t wire;          /* version that all who take part speak */
-        uint64_t max_bytes;     /* the smallest limit */
-        bool leader_is_local;   /* the leader's own changes of local mode are in that tree */
+        uint32_t leader;                 /* node id: its tree is taken; it hands it to those who lack it */
+        Term term;                       /* the new one; `start` is the leader's index */
+        uint16_t wire;                   /* version that all who take part speak */
+        uint64_t max_bytes;              /* the smallest limit */
+        bool leader_is_local;            /* the leader's own changes of local mode are in that tree */
         bool in_sync[SYNC_MEMBERS_MAX];  /* has that tree already */
         bool admitted[SYNC_MEMBERS_MAX]; /* speaks the version; others stay out, read-only */
 } SyncDecision;

@@ -90,20 +90,20 @@ static Node **bucket_vmid(const Tree *t, uint32_t vmid)
         return &t->by_vmid[hash_u64(vmid) & (t->n_buckets - 1)];
 }
 
-#define CHAIN_REMOVE(head, node, link)                          \
-        do {                                                    \
-                Node **_p_ = (head);                            \
-                while (*_p_ != (node))                          \
-                        _p_ = &(*_p_)->link;                    \
-                *_p_ = (node)->link;                            \
-                (node)->link = NULL;                            \
+#define CHAIN_REMOVE(head, node, link)       \
+        do {                                 \
+                Node **_p_ = (head);         \
+                while (*_p_ != (node))       \
+                        _p_ = &(*_p_)->link; \
+                *_p_ = (node)->link;         \
+                (node)->link = NULL;         \
         } while (0)
 
-#define CHAIN_ADD(head, node, link)             \
-        do {                                    \
-                Node **_p_ = (head);            \
-                (node)->link = *_p_;            \
-                *_p_ = (node);                  \
+#define CHAIN_ADD(head, node, link)  \
+        do {                         \
+                Node **_p_ = (head); \
+                (node)->link = *_p_; \
+                *_p_ = (node);       \
         } while (0)
 
 static Node *guest_find(const Tree *t, uint32_t vmid)
@@ -472,8 +472,13 @@ static int check_room(const Tree *t, size_t old, size_t new)
 
 static int add_node(Tree *t, const Op *op, uint64_t term, uint8_t type, Content *content, uint64_t *ret_ino)
 {
-        NodeSpec spec = { .ino = t->version.index + 1, .parent = op->ino, .name = op->name, .name_len = op->name_len,
-                          .type = type, .mtime = op->mtime, .content = content };
+        NodeSpec spec = { .ino = t->version.index + 1,
+                          .parent = op->ino,
+                          .name = op->name,
+                          .name_len = op->name_len,
+                          .type = type,
+                          .mtime = op->mtime,
+                          .content = content };
         Node *n = NULL;
         int r;
 
@@ -753,9 +758,9 @@ static int apply_lock_drop(Tree *t, const Op *op, uint64_t term, uint64_t *ret_i
 int tree_apply(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
 {
         static int (*const apply[])(Tree *, const Op *, uint64_t, uint64_t *) = {
-                [OP_CREATE] = apply_create,     [OP_MKDIR] = apply_create,     [OP_UNLINK] = apply_remove,
-                [OP_RMDIR] = apply_remove,      [OP_RENAME] = apply_rename,    [OP_WRITE] = apply_write,
-                [OP_TRUNCATE] = apply_truncate, [OP_UTIME] = apply_utime,      [OP_LOCK_DROP] = apply_lock_drop,
+                [OP_CREATE] = apply_create,     [OP_MKDIR] = apply_create,  [OP_UNLINK] = apply_remove,
+                [OP_RMDIR] = apply_remove,      [OP_RENAME] = apply_rename, [OP_WRITE] = apply_write,
+                [OP_TRUNCATE] = apply_truncate, [OP_UTIME] = apply_utime,   [OP_LOCK_DROP] = apply_lock_drop,
                 [OP_PUT] = apply_put,
         };
 
@@ -798,12 +803,9 @@ int tree_checksum(const Tree *t, uint8_t ret[static TREE_HASH_SIZE])
         sha256_init(&ctx);
         for (size_t i = 0; i < l.nodes.n; i++) {
                 Node *n = l.nodes.items[i];
-                const uint64_t fields[] = { htole64(n->ino),
-                                            htole64(n->parent ? n->parent->ino : 0),
-                                            htole64(n->type),
-                                            htole64((uint64_t) n->mtime),
-                                            htole64(n->version.term),
-                                            htole64(n->version.index),
+                const uint64_t fields[] = { htole64(n->ino),          htole64(n->parent ? n->parent->ino : 0),
+                                            htole64(n->type),         htole64((uint64_t) n->mtime),
+                                            htole64(n->version.term), htole64(n->version.index),
                                             htole64(n->writer) };
 
                 sha256_update(&ctx, sizeof(fields), (const uint8_t *) fields);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a broken peer of clusterfs may send. The input is a row of packets, each with a 16-bit length in front; the first
- * byte of a packet's body chooses nothing: every whole message is given to every decoder, and changes are applied.
+ * What a broken peer of clusterfs may send. The input is a row of packets, each with a 16-bit length in front; the
+ * first byte of a packet's body chooses nothing: every whole message is given to every decoder, and changes are
+ * applied.
  */
 #include <stdint.h>
 #include <stdlib.h>

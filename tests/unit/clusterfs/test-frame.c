@@ -27,8 +27,17 @@ static size_t make(FrameHeader h, uint8_t fill)
 
 static void header_comes_back(void **state)
 {
-        FrameHeader h = { .version = 3, .min_version = 2, .type = FRAME_ACK, .sender = 7, .sequence = UINT64_MAX, .term = 5,
-                          .nonce = 6, .n_parts = 1, .total = 3, .length = 3, .flags = FRAME_FLAG_ACK };
+        FrameHeader h = { .version = 3,
+                          .min_version = 2,
+                          .type = FRAME_ACK,
+                          .sender = 7,
+                          .sequence = UINT64_MAX,
+                          .term = 5,
+                          .nonce = 6,
+                          .n_parts = 1,
+                          .total = 3,
+                          .length = 3,
+                          .flags = FRAME_FLAG_ACK };
         const uint8_t *piece = NULL;
         FrameHeader got;
         size_t len = make(h, 'x');
@@ -92,7 +101,10 @@ static void longer_header_of_a_later_version_is_passed_over(void **state)
 
 static int feed(FrameParts *p, uint32_t node, uint64_t sequence, uint32_t part, FrameMessage *m)
 {
-        FrameHeader h = { .sequence = sequence, .part = part, .n_parts = 3, .total = 2 * FRAME_PIECE_MAX + 5,
+        FrameHeader h = { .sequence = sequence,
+                          .part = part,
+                          .n_parts = 3,
+                          .total = 2 * FRAME_PIECE_MAX + 5,
                           .length = part == 2 ? 5 : FRAME_PIECE_MAX };
 
         return frame_parts_feed(p, node, 1, packet, make(h, (uint8_t) ('a' + part)), m);

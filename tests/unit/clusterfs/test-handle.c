@@ -232,9 +232,17 @@ static void a_full_transport_is_tried_again(void **state)
 
 static void config_versions(void **state)
 {
-        static const struct { const char *text; uint64_t version; } cases[] = {
-                { "totem {\n  config_version: 12\n}\n", 12 }, { "config_version:7", 7 }, { "\tconfig_version : 3 \r\n", 3 },
-                { "", 0 }, { "config_version: x\n", 0 }, { "# config_version: 9\n", 0 }, { "my_config_version: 4\n", 0 },
+        static const struct {
+                const char *text;
+                uint64_t version;
+        } cases[] = {
+                { "totem {\n  config_version: 12\n}\n", 12 },
+                { "config_version:7", 7 },
+                { "\tconfig_version : 3 \r\n", 3 },
+                { "", 0 },
+                { "config_version: x\n", 0 },
+                { "# config_version: 9\n", 0 },
+                { "my_config_version: 4\n", 0 },
         };
 
         (void) state;

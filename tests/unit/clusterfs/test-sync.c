@@ -17,9 +17,16 @@
 
 static MemberState member(uint32_t id, uint64_t term, uint64_t quorate, uint64_t index, bool local)
 {
-        return (MemberState){ .nodeid = id, .wire_max = 1, .wire_min = 1, .is_quorate = true, .is_local = local,
-                              .last = { .term = term, .nonce = term }, .quorate_index = quorate, .index = index,
-                              .max_bytes = 100 + id, .random = id };
+        return (MemberState){ .nodeid = id,
+                              .wire_max = 1,
+                              .wire_min = 1,
+                              .is_quorate = true,
+                              .is_local = local,
+                              .last = { .term = term, .nonce = term },
+                              .quorate_index = quorate,
+                              .index = index,
+                              .max_bytes = 100 + id,
+                              .random = id };
 }
 
 static uint32_t leader_of(MemberState a, MemberState b, MemberState c)
@@ -40,18 +47,26 @@ static uint32_t leader_of(MemberState a, MemberState b, MemberState c)
 static void the_newest_quorate_history_wins(void **state)
 {
         (void) state;
-        assert_int_equal(leader_of(member(1, 5, 100, 100, false), member(2, 6, 90, 90, false), member(3, 5, 120, 120, false)), 2);
-        assert_int_equal(leader_of(member(1, 5, 100, 100, false), member(2, 5, 101, 101, false), member(3, 5, 99, 99, false)), 2);
+        assert_int_equal(
+                leader_of(member(1, 5, 100, 100, false), member(2, 6, 90, 90, false), member(3, 5, 120, 120, false)),
+                2);
+        assert_int_equal(
+                leader_of(member(1, 5, 100, 100, false), member(2, 5, 101, 101, false), member(3, 5, 99, 99, false)),
+                2);
         assert_int_equal(leader_of(member(1, 5, 9, 9, false), member(2, 5, 9, 9, false), member(3, 5, 9, 9, false)), 1);
 }
 
 static void no_number_of_local_changes_wins(void **state)
 {
         (void) state;
-        assert_int_equal(leader_of(member(1, 5, 100, 100000, true), member(2, 5, 100, 100, false), member(3, 5, 100, 100, false)), 2);
-        assert_int_equal(leader_of(member(1, 4, 99, 100000, true), member(2, 5, 1, 1, false), member(3, 4, 99, 99, false)), 2);
+        assert_int_equal(leader_of(member(1, 5, 100, 100000, true), member(2, 5, 100, 100, false),
+                                   member(3, 5, 100, 100, false)),
+                         2);
+        assert_int_equal(
+                leader_of(member(1, 4, 99, 100000, true), member(2, 5, 1, 1, false), member(3, 4, 99, 99, false)), 2);
         /* All have edited: one of them, the one with most. */
-        assert_int_equal(leader_of(member(1, 5, 100, 101, true), member(2, 5, 100, 150, true), member(3, 5, 100, 120, true)), 2);
+        assert_int_equal(
+                leader_of(member(1, 5, 100, 101, true), member(2, 5, 100, 150, true), member(3, 5, 100, 120, true)), 2);
 }
 
 static void before_any_history_the_larger_tree_wins(void **state)
@@ -180,7 +195,11 @@ static void fill(Tree *t, int n, const char *text)
         char name[32];
 
         for (int i = 0; i < n; i++) {
-                Op op = { .type = OP_PUT, .ino = TREE_ROOT_INO, .name = name, .data = (const uint8_t *) text, .data_len = strlen(text) };
+                Op op = { .type = OP_PUT,
+                          .ino = TREE_ROOT_INO,
+                          .name = name,
+                          .data = (const uint8_t *) text,
+                          .data_len = strlen(text) };
                 uint64_t ino;
 
                 (void) snprintf(name, sizeof(name), "file%d", i);
@@ -201,7 +220,8 @@ static void a_tree_is_handed_over(void **state)
         int ret = 0, rounds = 0;
 
         (void) state;
-        fill(source, 8000, "some content of some length, so that there are several messages, surely more than one of them");
+        fill(source, 8000,
+             "some content of some length, so that there are several messages, surely more than one of them");
         fill(old, 10, "other");
         assert_int_equal(history_add(&h, (Term){ 1, 2, 3 }), 0);
         assert_int_equal(donor_new(source, &h, 1, collect, &index, &d), 0);

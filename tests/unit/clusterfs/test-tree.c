@@ -60,7 +60,11 @@ static uint64_t make_path(Tree *t, const char *path)
 
 static int put(Tree *t, uint64_t dir, const char *name, const char *text)
 {
-        return apply(t, (Op){ .type = OP_PUT, .ino = dir, .name = name, .data = (const uint8_t *) text, .data_len = strlen(text) });
+        return apply(t, (Op){ .type = OP_PUT,
+                              .ino = dir,
+                              .name = name,
+                              .data = (const uint8_t *) text,
+                              .data_len = strlen(text) });
 }
 
 static int rename_file(Tree *t, uint64_t from, const char *name, uint64_t to, const char *name2)
@@ -122,19 +126,35 @@ static void writes(void **state)
         (void) state;
         assert_int_equal(put(t, TREE_ROOT_INO, "f", "hello"), 0);
         f = ino;
-        assert_int_equal(apply(t, (Op){ .type = OP_WRITE, .ino = f, .n_extents = 2, .extents = { { 0, 1 }, { 4, 2 } },
-                                        .data = (const uint8_t *) "J0!", .data_len = 3 }), 0);
+        assert_int_equal(apply(t, (Op){ .type = OP_WRITE,
+                                        .ino = f,
+                                        .n_extents = 2,
+                                        .extents = { { 0, 1 }, { 4, 2 } },
+                                        .data = (const uint8_t *) "J0!",
+                                        .data_len = 3 }),
+                         0);
         assert_content(t, "f", "Jell0!");
-        assert_int_equal(apply(t, (Op){ .type = OP_WRITE, .flags = OP_APPEND, .ino = f, .data = (const uint8_t *) "??", .data_len = 2 }), 0);
+        assert_int_equal(apply(t, (Op){ .type = OP_WRITE,
+                                        .flags = OP_APPEND,
+                                        .ino = f,
+                                        .data = (const uint8_t *) "??",
+                                        .data_len = 2 }),
+                         0);
         assert_content(t, "f", "Jell0!??");
-        assert_int_equal(apply(t, (Op){ .type = OP_WRITE, .flags = OP_REPLACE, .ino = f, .data = (const uint8_t *) "x", .data_len = 1 }), 0);
+        assert_int_equal(apply(t, (Op){ .type = OP_WRITE,
+                                        .flags = OP_REPLACE,
+                                        .ino = f,
+                                        .data = (const uint8_t *) "x",
+                                        .data_len = 1 }),
+                         0);
         assert_content(t, "f", "x");
         assert_int_equal(apply(t, (Op){ .type = OP_TRUNCATE, .ino = f, .size = 3 }), 0);
         assert_memory_equal(tree_find(t, f)->content->data, "x\0\0", 3);
         assert_int_equal(t->bytes, 3);
         assert_int_equal(apply(t, (Op){ .type = OP_TRUNCATE, .ino = f, .size = OP_FILE_MAX + 1 }), -EFBIG);
         assert_int_equal(apply(t, (Op){ .type = OP_WRITE, .flags = OP_REPLACE, .ino = 1 }), -EISDIR);
-        assert_int_equal(apply(t, (Op){ .type = OP_WRITE, .flags = OP_REPLACE, .ino = 77 }), 0); /* removed while open */
+        assert_int_equal(apply(t, (Op){ .type = OP_WRITE, .flags = OP_REPLACE, .ino = 77 }),
+                         0); /* removed while open */
         t = tree_free(t);
 }
 
@@ -187,7 +207,10 @@ static void renames(void **state)
         assert_int_equal(rename_file(t, 1, "e", 1, "d"), -ENOTEMPTY);
         assert_int_equal(rename_file(t, 1, "none", 1, "y"), -ENOENT);
         assert_int_equal(rename_file(t, d, "f", d, "f"), 0);
-        assert_int_equal(apply(t, (Op){ .type = OP_RENAME, .flags = OP_NOREPLACE, .ino = 1, .name = "e", .ino2 = 1, .name2 = "d" }), -EEXIST);
+        assert_int_equal(
+                apply(t,
+                      (Op){ .type = OP_RENAME, .flags = OP_NOREPLACE, .ino = 1, .name = "e", .ino2 = 1, .name2 = "d" }),
+                -EEXIST);
         assert_int_equal(rename_file(t, 1, "e", 1, "h"), 0);
         assert_int_equal(t->bytes, 1);
         t = tree_free(t);
@@ -196,7 +219,8 @@ static void renames(void **state)
 static void vmids_are_unique(void **state)
 {
         Tree *t = tree_new();
-        uint64_t a = make_path(t, "nodes/a/qemu-server"), b = make_path(t, "nodes/b/lxc"), other = make_path(t, "x/y/qemu-server");
+        uint64_t a = make_path(t, "nodes/a/qemu-server"), b = make_path(t, "nodes/b/lxc"),
+                 other = make_path(t, "x/y/qemu-server");
 
         (void) state;
         assert_int_equal(put(t, a, "100.conf", "1"), 0);
@@ -227,7 +251,8 @@ static void locks(void **state)
         assert_int_equal(apply(t, (Op){ .type = OP_UTIME, .ino = lock, .mtime = 5, .writer = 1 }), -EACCES);
         v = tree_find(t, lock)->version;
         assert_int_equal(apply(t, (Op){ .type = OP_UTIME, .ino = lock, .mtime = 5, .writer = 2 }), 0);
-        assert_int_equal(apply(t, (Op){ .type = OP_LOCK_DROP, .ino = lock, .term = v.term, .index = v.index }), -EAGAIN); /* renewed since */
+        assert_int_equal(apply(t, (Op){ .type = OP_LOCK_DROP, .ino = lock, .term = v.term, .index = v.index }),
+                         -EAGAIN); /* renewed since */
         v = tree_find(t, lock)->version;
         assert_int_equal(apply(t, (Op){ .type = OP_LOCK_DROP, .ino = lock, .term = v.term, .index = v.index }), 0);
         assert_null(tree_find(t, lock));
@@ -236,9 +261,13 @@ static void locks(void **state)
 
 static void private_places(void **state)
 {
-        static const struct { const char *path; bool is_private; } cases[] = {
-                { "priv", true }, { "priv/lock", true }, { "nodes/a/priv", true }, { "nodes/a/priv/x", true },
-                { "nodes", false }, { "nodes/priv", false }, { "x/priv", false }, { "x/a/priv", false }, { "privat", false },
+        static const struct {
+                const char *path;
+                bool is_private;
+        } cases[] = {
+                { "priv", true },           { "priv/lock", true }, { "nodes/a/priv", true },
+                { "nodes/a/priv/x", true }, { "nodes", false },    { "nodes/priv", false },
+                { "x/priv", false },        { "x/a/priv", false }, { "privat", false },
         };
         Tree *t = tree_new();
 
@@ -288,7 +317,13 @@ static void names_that_are_none(void **state)
 static void every_shorter_change_is_refused(void **state)
 {
         StrBuf b = STRBUF_INIT;
-        Op op = { .type = OP_WRITE, .ino = 5, .n_extents = 1, .extents = { { 3, 4 } }, .data = (const uint8_t *) "1234", .data_len = 4 }, got;
+        Op op = { .type = OP_WRITE,
+                  .ino = 5,
+                  .n_extents = 1,
+                  .extents = { { 3, 4 } },
+                  .data = (const uint8_t *) "1234",
+                  .data_len = 4 },
+           got;
 
         (void) state;
         op_encode(&b, &op);
@@ -303,12 +338,25 @@ static void every_shorter_change_is_refused(void **state)
 static void changes_that_make_no_sense_are_refused(void **state)
 {
         static const Op bad[] = {
-                { .type = 0 }, { .type = OP_TYPE_MAX + 1 }, { .type = OP_MKDIR, .ino = 1 }, { .type = OP_UTIME, .name = "x" },
-                { .type = OP_RENAME, .name = "x" }, { .type = OP_CREATE, .name = "a/b" }, { .type = OP_CREATE, .name = ".." },
+                { .type = 0 },
+                { .type = OP_TYPE_MAX + 1 },
+                { .type = OP_MKDIR, .ino = 1 },
+                { .type = OP_UTIME, .name = "x" },
+                { .type = OP_RENAME, .name = "x" },
+                { .type = OP_CREATE, .name = "a/b" },
+                { .type = OP_CREATE, .name = ".." },
                 { .type = OP_WRITE, .n_extents = 1, .extents = { { 0, 1 } } },
-                { .type = OP_WRITE, .n_extents = 1, .extents = { { OP_FILE_MAX, 1 } }, .data = (const uint8_t *) "x", .data_len = 1 },
+                { .type = OP_WRITE,
+                  .n_extents = 1,
+                  .extents = { { OP_FILE_MAX, 1 } },
+                  .data = (const uint8_t *) "x",
+                  .data_len = 1 },
                 { .type = OP_WRITE, .flags = OP_REPLACE | OP_APPEND },
-                { .type = OP_TRUNCATE, .n_extents = 1, .extents = { { 0, 1 } }, .data = (const uint8_t *) "x", .data_len = 1 },
+                { .type = OP_TRUNCATE,
+                  .n_extents = 1,
+                  .extents = { { 0, 1 } },
+                  .data = (const uint8_t *) "x",
+                  .data_len = 1 },
         };
         Tree *t = tree_new();
 
