@@ -448,13 +448,14 @@ static bool collect_db(Engine *e)
  */
 static void flush_db(Engine *e)
 {
-        if (db_error(e->db) < 0 && e->phase != PHASE_LOCAL)
-                return;
-        if (e->applied.first)
-                db_flush(e->db);
-        else if (db_n_pending(e->db) > 0)
-                arm_retry(e, STORE_LATER_USEC);
-        (void) collect_db(e);
+        do {
+                if (db_error(e->db) < 0 && e->phase != PHASE_LOCAL)
+                        return;
+                if (e->applied.first)
+                        db_flush(e->db);
+                else if (db_n_pending(e->db) > 0)
+                        arm_retry(e, STORE_LATER_USEC);
+        } while (collect_db(e)); /* one that has ended makes room for the next */
 }
 
 static int on_db(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -1188,7 +1189,8 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
         if (db_error(e->db) < 0)
                 retry_db(e);
         db_flush(e->db);
-        (void) collect_db(e);
+        if (collect_db(e))
+                flush_db(e);
         answer_applied(e);
         pump(e);
         return 0;

@@ -18,3 +18,5 @@ soak-lab: all lab-root ## the same at full counts
 	$(Q)echo "lab scenarios at COUNT_SCALE=$(or $(COUNT_SCALE),1) of the counts that the issues name"
 	$(Q)COUNT_SCALE=$(or $(COUNT_SCALE),1) TEST_TIMEOUT=7200 $(RUN_TESTS) --jobs $(LAB_JOBS) $(LAB_SCENARIOS); r=$$?; \
 	   tests/lab/lab sweep >&2; exit $$r
+
+soak: soak-lab

@@ -101,7 +101,7 @@ class Process:
     def __init__(self, argv, log, env=None, stdout=None):
         self.log = log
         out = open(log, "ab")
-        self.p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=out, preexec_fn=die_with_parent,
+        self.p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, stdout=stdout or out, stderr=out, preexec_fn=die_with_parent,
                                   env=dict(os.environ, **(env or {})))
         out.close()
 
@@ -172,7 +172,8 @@ class Node:
         if self.corosync:
             self.corosync.kill(sig)
             self.corosync = None
-            for f in os.listdir(self.root + "/dev/shm"):
+            shm = self.root + "/dev/shm"
+            for f in os.listdir(shm) if os.path.isdir(shm) else []:
                 if sig == signal.SIGKILL:
                     p = os.path.join(self.root + "/dev/shm", f)
                     shutil.rmtree(p) if os.path.isdir(p) else os.unlink(p)
@@ -310,7 +311,10 @@ class Cluster:
             for n in self.nodes:
                 print(f"--- {n.name}\n{n.log()[-4000:]}")
         for n in self.nodes:
-            n.end()
+            try:
+                n.end()
+            except (OSError, AssertionError) as e:
+                print(f"{n.name}: {e}")
         run("ip", "netns", "del", self.hub, check=False)
         shutil.rmtree(self.dir, ignore_errors=True)
 

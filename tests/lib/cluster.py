@@ -5,6 +5,7 @@ The nodes hang on one bridge; one directory is the cluster file system of all, b
 used under `main(namespace=True)`: bridge, namespaces and mounts are inside that one and end with it.
 """
 import contextlib
+import itertools
 import os
 import re
 import shutil
@@ -55,6 +56,9 @@ NODE = """    node {{
 """
 
 
+LINKS = itertools.count(1)
+
+
 class Node:
     """One of the machines."""
 
@@ -65,9 +69,11 @@ class Node:
         self.corosync = self.d = None
         for part in ("etc/pve", "etc/corosync", "corosync"):
             os.makedirs(os.path.join(self.root, part))
+        # The kernel takes a namespace apart in its own time: the pair of the test before may still be there.
+        self.link = f"v{next(LINKS)}"
         run("ip", "netns", "add", self.name)
-        run("ip", "link", "add", f"v{number}", "type", "veth", "peer", "name", "eth0", "netns", self.name)
-        run("ip", "link", "set", f"v{number}", "master", "br0", "up")
+        run("ip", "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        run("ip", "link", "set", self.link, "master", "br0", "up")
         for words in ("link set lo up", f"addr add {self.ip}/24 dev eth0", "link set eth0 up"):
             run("ip", "-n", self.name, *words.split())
 
@@ -154,6 +160,7 @@ class ClusterTest(DaemonTest):
                 problem = problem or e
             n.kill_corosync()
         for n in self.nodes:
+            run("ip", "link", "del", n.link, check=False)
             run("ip", "netns", "del", n.name, check=False)
         run("ip", "link", "del", "br0", check=False)
         if problem:
