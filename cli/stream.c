@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * export and import. Bytes pass through a pipe with splice(2) and never through our memory; where an end
- * can't be spliced (a file opened for appending, odd file systems) they are read and written. An end of
+ * can't be spliced (a file opened for appending, odd file systems) they are read and written. An export into
+ * a file leaves holes where the stream has zeros: an image of 32 GiB with 2 GiB in it takes 2. An end of
  * file is only passed on when it is one: if our side fails, the task is stopped first, so that half
  * a volume is never taken for a whole one.
  */
@@ -27,6 +28,7 @@
 
 #define PIECE (1u << 20)
 #define BUFFER (256u << 10)
+#define BLOCK 4096u /* the smallest hole worth leaving */
 #define ACCEPT_MS 30000
 #define PORT_FIRST 60000
 #define PORT_LAST 60049
@@ -124,12 +126,90 @@ static int drain(const Stream *s, int pipe_fd, int out, size_t n)
         return 0;
 }
 
+/* Whether zeros may be skipped: a regular file with nothing behind its position, not opened for appending. */
+static bool can_have_holes(int fd)
+{
+        off_t at = lseek(fd, 0, SEEK_CUR);
+        int flags = fcntl(fd, F_GETFL);
+        struct stat st;
+
+        return at >= 0 && flags >= 0 && !(flags & O_APPEND) && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+               st.st_size <= at;
+}
+
+/* Fills `buf` up to the end of the stream. Bytes, or what stopped us. */
+static ssize_t read_full(const Stream *s, int in, char *buf, size_t size)
+{
+        size_t n = 0;
+
+        while (n < size) {
+                ssize_t k = read(in, buf + n, size - n);
+                int r = k < 0 ? after_failure(s, in, POLLIN) : 0;
+
+                if (r < 0)
+                        return r;
+                if (k == 0)
+                        break;
+                n += k > 0 ? (size_t) k : 0;
+        }
+        return (ssize_t) n;
+}
+
+static bool is_zero(const char *p, size_t n)
+{
+        return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
+/* Writes what is not zero, block by block, and steps over the rest. */
+static int write_sparse(const Stream *s, int out, const char *buf, size_t n)
+{
+        size_t end;
+
+        for (size_t at = 0; at < n; at = end) {
+                bool hole = is_zero(buf + at, n - at < BLOCK ? n - at : BLOCK);
+                int r;
+
+                for (end = at; end < n && is_zero(buf + end, n - end < BLOCK ? n - end : BLOCK) == hole;)
+                        end += n - end < BLOCK ? n - end : BLOCK;
+                r = !hole                                          ? write_all(s, out, buf + at, end - at)
+                    : lseek(out, (off_t) (end - at), SEEK_CUR) < 0 ? -errno
+                                                                   : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int copy_sparse(const Stream *s, int in, int out, bool *ret_out_failed)
+{
+        AUTO(freep) char *buf = malloc(BUFFER);
+
+        if (!buf)
+                return -ENOMEM;
+        for (;;) {
+                ssize_t n = read_full(s, in, buf, BUFFER);
+                int r;
+
+                if (n < 0)
+                        return (int) n;
+                r = write_sparse(s, out, buf, (size_t) n);
+                if (r >= 0 && n < BUFFER) /* the end; a hole there is none yet */
+                        r = ftruncate(out, lseek(out, 0, SEEK_CUR)) < 0 ? -errno : 0;
+                if (r < 0 || n < BUFFER) {
+                        *ret_out_failed = r < 0;
+                        return r;
+                }
+        }
+}
+
 static int copy(const Stream *s, int in, int out, bool *ret_out_failed)
 {
         AUTO(closep) int from = -EBADF;
         AUTO(closep) int to = -EBADF;
         int fds[2], r;
 
+        if (can_have_holes(out))
+                return copy_sparse(s, in, out, ret_out_failed);
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return copy_buffered(s, in, out, ret_out_failed);
         from = fds[0];

@@ -291,10 +291,21 @@ class Streams(DaemonTest):
             data = f.read()
         self.assertEqual(struct.unpack("<Q", data[:8])[0], 2 * MiB)
         self.assertEqual(data[8:], self.content())
+        self.assertLess(os.stat(stream).st_blocks * 512, len(data), "zeros are holes in the file")
         r = self.d.pvesm("import", "st:200/vm-200-disk-0.raw", "raw+size", stream)
         self.assertEqual(r.lines[-1], "successfully imported 'st:200/vm-200-disk-0.raw'")
         with open(f"{self.path}/images/200/vm-200-disk-0.raw", "rb") as f:
             self.assertEqual(f.read(), data[8:])
+
+    def test_export_that_ends_in_zeros_and_one_behind_other_bytes(self):
+        vol = self.d.alloc("st", 102, "vm-102-disk-0.raw", "1M")
+        stream = os.path.join(self.tmp, "zeros")
+        self.d.pvesm("export", vol, "raw+size", stream)
+        self.assertEqual(os.path.getsize(stream), MiB + 8)
+        program = os.path.join(self.d.build, "pvesm")
+        run("bash", "-c", f"(echo before; '{program}' export {vol} raw+size -; echo after) >'{stream}'", env=self.d.env)
+        with open(stream, "rb") as f:
+            self.assertEqual(f.read(), b"before\n" + struct.pack("<Q", MiB) + bytes(MiB) + b"after\n")
 
     def test_through_a_pipe(self):
         program = os.path.join(self.d.build, "pvesm")
