@@ -50,6 +50,7 @@ int call_reply_volume(Call *c, const char *volname);
 /* call-storage.c */
 int call_check_config(Call *c);
 int call_scan(Call *c);
+int call_command(Call *c);
 int call_activate(Call *c);
 int call_deactivate(Call *c);
 int call_probe(Call *c);

@@ -50,6 +50,7 @@ const PluginOperation plugin_operations[] = {
         { OP(upload), false, true },
         { OP(set_notes), false, true },
         { OP(set_protected), false, true },
+        { OP(command), false, false },
         { 0 },
 };
 

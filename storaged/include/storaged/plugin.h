@@ -238,6 +238,14 @@ struct storaged_plugin {
                       char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR);
         int (*set_notes)(void *self, STORAGED_VOL, const char *notes, STORAGED_ERR); /* "" removes */
         int (*set_protected)(void *self, STORAGED_VOL, bool is_protected, STORAGED_ERR);
+
+        /*
+         * An operation of the plugin's own, for the part of the daemon that knows it (LUNs, volume groups): `args` is
+         * a JSON object as text, *ret JSON text that the host frees. `self` is NULL in a worker without a storage.
+         * -EOPNOTSUPP: no such command.
+         */
+        int (*command)(const struct storaged_host *host, void *self, const char *name, const char *args, char **ret,
+                       STORAGED_ERR);
         /* append only */
 };
 
