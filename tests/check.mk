@@ -54,9 +54,9 @@ format: ## brings all C into the one form
 compile-commands: ## compile_commands.json for editors and clang-tidy
 	$(Q)./tools/compile-commands
 
-demo: ## installs, builds and shows it all at work, under a private root
+demo: ## installs, builds, boots three kernels with a SAN, NFS and Ceph, shows storaged at work; leaves them running
 	$(Q)./tools/demo
 
-demo-lab: ## the story on a cluster of three real kernels with a SAN, NFS servers and Ceph; leaves it running
-	$(Q)./tools/demo-lab
-.PHONY: demo-lab
+demo-one-machine: ## the story without a lab, under a private root; leaves nothing behind
+	$(Q)./tools/demo-one-machine
+.PHONY: demo-one-machine
