@@ -245,6 +245,8 @@ static struct storaged_plugin example_plugin = {
         .export_stream = example_export_stream,
         .import_stream = example_import_stream,
         .set_protected = example_set_protected,
+        .actions = example_actions,
+        .act = example_act,
 };
 
 STORAGED_REGISTER(example_plugin)

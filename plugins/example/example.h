@@ -81,3 +81,9 @@ int example_export_stream(void *self, STORAGED_VOL, const char *stream_format, c
                           int fd, STORAGED_ERR);
 int example_import_stream(void *self, const struct storaged_import_spec *spec, STORAGED_VOL, int fd,
                           char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR);
+
+/* --- action.c */
+
+extern const struct storaged_action example_actions[];
+int example_act(const struct storaged_host *host, void *self, const char *action, const struct storaged_config *args,
+                storaged_json_fn fn, void *userdata, STORAGED_ERR);

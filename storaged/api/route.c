@@ -13,8 +13,8 @@
 #include "wire/json.h"
 #include "wire/volname.h"
 
-static const Route *const tables[] = { schema_routes, storage_routes, node_routes, content_routes,
-                                       volume_routes, task_routes,    scan_routes, config_routes };
+static const Route *const tables[] = { schema_routes, storage_routes, node_routes,   content_routes, volume_routes,
+                                       task_routes,   scan_routes,    config_routes, action_routes };
 
 /* The parts of paths, the same on all routes. */
 static const ParamSpec path_params[] = {
@@ -30,6 +30,8 @@ static const ParamSpec path_params[] = {
           .flags = PARAM_REQUIRED,
           .description = "Volume id or the volume's name; slashes may be percent-encoded or not." },
         { .name = "upid", .flags = PARAM_REQUIRED, .max_length = 512, .description = "Id of the task." },
+        { .name = "type", .flags = PARAM_REQUIRED, .max_length = 63, .description = "Type of storage." },
+        { .name = "action", .flags = PARAM_REQUIRED, .max_length = 63, .description = "An action that the type has." },
         { .name = "kind", .flags = PARAM_REQUIRED, .max_length = 63, .description = "Type of storage to look for." },
         { 0 },
 };

@@ -68,6 +68,8 @@ static void on_log(void *userdata, int level, const char *text)
         LogContext context = { .storage = o->label };
 
         log_full(level, 0, &context, "%s", text);
+        if (o->call.log && !o->is_over)
+                o->call.log(o->call.userdata, level, text);
 }
 
 static void on_progress(void *userdata, uint64_t done, uint64_t total)

@@ -46,6 +46,7 @@ const char *const schema_operation_names[SCHEMA_OP_MAX] = {
         "set_notes",
         "set_protected",
         "scan",
+        "act",
 };
 
 static const char *const feature_names[] = {
@@ -574,6 +575,7 @@ static int type_new_plugin(Type **ret, const Schema *s, const char *path, json_o
                 return r;
         read_operations(t, d);
         t->scan = json_object_is_type(json_get(d, "scan"), json_type_object) ? json_get(d, "scan") : NULL;
+        t->actions = json_object_is_type(json_get(d, "actions"), json_type_array) ? json_get(d, "actions") : NULL;
 
         *ret = TAKE(t);
         return 0;
@@ -629,6 +631,17 @@ const Type *const *schema_get_types(const Schema *s, size_t *ret_n)
 bool type_has_op(const Type *t, unsigned op)
 {
         return op < SCHEMA_OP_MAX && (t->operations & (UINT32_C(1) << op));
+}
+
+json_object *type_find_action(const Type *t, const char *name)
+{
+        for (size_t i = 0; t->actions && i < json_object_array_length(t->actions); i++) {
+                json_object *a = json_object_array_get_idx(t->actions, i);
+
+                if (str_eq(json_get_string(a, "name"), name))
+                        return a;
+        }
+        return NULL;
 }
 
 const Feature *type_find_feature(const Type *t, const char *format, bool is_base)
@@ -708,8 +721,8 @@ static json_object *type_to_json(const Type *t)
         for (size_t i = 0; i < t->n_properties; i++)
                 json_object_array_add(properties, property_to_json(&t->properties[i]));
         (void) json_add(o, "properties", properties);
-        for (size_t i = 0; t->description && i < 3; i++) {
-                static const char *const verbatim[] = { "features", "scan", "operations" };
+        for (size_t i = 0; t->description && i < 4; i++) {
+                static const char *const verbatim[] = { "actions", "features", "scan", "operations" };
                 json_object *v = json_get(t->description, verbatim[i]);
 
                 if (v)

@@ -50,6 +50,7 @@ typedef struct Type {
         char *plugin_path;        /* of the shared object, or NULL */
         uint32_t operations;      /* bit per SCHEMA_OP_* the plugin has */
         json_object *scan;        /* as declared, or NULL */
+        json_object *actions;     /* as declared, an array, or NULL */
         json_object *description; /* the plugin's whole self-description, or NULL */
 } Type;
 
@@ -80,6 +81,7 @@ enum {
         SCHEMA_OP_SET_NOTES,
         SCHEMA_OP_SET_PROTECTED,
         SCHEMA_OP_SCAN,
+        SCHEMA_OP_ACT,
         SCHEMA_OP_MAX,
 };
 extern const char *const schema_operation_names[SCHEMA_OP_MAX]; /* "probe", "health", … as in `operations` */
@@ -108,6 +110,9 @@ const Property *type_find_property(const Type *t, const char *name);
 bool type_has_op(const Type *t, unsigned op);
 /* The row for a volume's format and whether it is a template; NULL if unknown. */
 const Feature *type_find_feature(const Type *t, const char *format, bool is_base);
+
+/* A declared action by name: borrowed, or NULL. */
+json_object *type_find_action(const Type *t, const char *name);
 
 /* Checks one value against the property (type, format, limits, control characters); -EINVAL with param = name. */
 int property_check(const Property *p, const char *value, struct storaged_error *err);

@@ -38,26 +38,6 @@ int call_scan(Call *c)
         return r;
 }
 
-/* What comes back goes into the frame as it is, so it has to be JSON. */
-int call_command(Call *c)
-{
-        json_object *args = json_get(c->args, "args");
-        AUTO(freep) char *text = NULL;
-        AUTO_JSON *parsed = NULL;
-        const char *name = NULL;
-        int r = args_string(c->args, "command", &name, c->err);
-
-        if (r < 0)
-                return r;
-        r = c->ops->command(c->target->host, c->self, name, args ? json_text(args) : "{}", &text, c->err);
-        if (r < 0)
-                return r;
-        if (!text || json_parse(text, strlen(text), &parsed) < 0)
-                return error_set(c->err, -EIO, "type %s: the answer to %s is no JSON", c->ops->name, name);
-        jsonw_raw(c->reply, text, strlen(text));
-        return 0;
-}
-
 /* --- the storage */
 
 int call_activate(Call *c)

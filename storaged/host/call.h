@@ -50,13 +50,15 @@ int call_reply_volume(Call *c, const char *volname);
 /* call-storage.c */
 int call_check_config(Call *c);
 int call_scan(Call *c);
-int call_command(Call *c);
 int call_activate(Call *c);
 int call_deactivate(Call *c);
 int call_probe(Call *c);
 int call_status(Call *c);
 int call_health(Call *c);
 int call_repair(Call *c);
+
+/* call-action.c */
+int call_act(Call *c);
 
 /* call-list.c */
 int call_list(Call *c);

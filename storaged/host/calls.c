@@ -65,7 +65,7 @@ static const struct {
         { CALL(upload, upload), true },
         { CALL(set_notes, set_notes), true },
         { CALL(set_protected, set_protected), true },
-        { CALL(command, command), false },
+        { CALL(act, act), false },
 };
 
 /* Every failure leaves with a code and a sentence, also where a plugin forgot it. */

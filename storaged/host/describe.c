@@ -146,6 +146,23 @@ static void add_scan(StrBuf *b, const struct storaged_scan *scan)
         jsonw_object_end(b);
 }
 
+static void add_actions(StrBuf *b, const struct storaged_action *a)
+{
+        jsonw_key(b, "actions");
+        jsonw_array_begin(b);
+        for (; a->name; a++) {
+                jsonw_object_begin(b);
+                add_text(b, "name", a->name);
+                add_text(b, "summary", a->summary);
+                add_bool(b, "storage", a->flags & STORAGED_ACTION_STORAGE);
+                add_bool(b, "read", a->flags & STORAGED_ACTION_READ);
+                add_bool(b, "task", a->flags & STORAGED_ACTION_TASK);
+                add_properties(b, "params", a->params);
+                jsonw_object_end(b);
+        }
+        jsonw_array_end(b);
+}
+
 static void add_operations(StrBuf *b, const struct storaged_plugin *ops)
 {
         jsonw_key(b, "operations");
@@ -175,6 +192,8 @@ void describe_plugin(const struct storaged_plugin *ops, StrBuf *b)
         add_features(b, ops->features);
         if (ops->scan)
                 add_scan(b, ops->scan_schema);
+        if (ops->act)
+                add_actions(b, ops->actions);
         add_operations(b, ops);
         jsonw_object_end(b);
 }

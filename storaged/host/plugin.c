@@ -50,7 +50,7 @@ const PluginOperation plugin_operations[] = {
         { OP(upload), false, true },
         { OP(set_notes), false, true },
         { OP(set_protected), false, true },
-        { OP(command), false, false },
+        { OP(act), false, true },
         { 0 },
 };
 
@@ -127,6 +127,8 @@ static int operations_check(const char *path, const struct storaged_plugin *ops,
         if (ops->scan && !ops->scan_schema)
                 return error_set(err, -EINVAL, "plugin %s has the operation scan, but does not declare scan_schema",
                                  path);
+        if (ops->act && !ops->actions)
+                return error_set(err, -EINVAL, "plugin %s has the operation act, but does not declare actions", path);
         if (ops->repair && !ops->health)
                 return error_set(err, -EINVAL,
                                  "plugin %s has the operation repair, but not health to find what to repair", path);

@@ -164,6 +164,27 @@ struct storaged_scan {
         uint32_t key_padding;                   /* CLI: pad the first column to the longest */
 };
 
+/*
+ * Work on this node that is no operation on a volume: making a volume group, growing a map, a Ceph pool. Declared, so
+ * that the API offers and checks it, and run by `act`. What takes several nodes is core's to put together of such
+ * steps.
+ */
+enum storaged_action_flags {
+        STORAGED_ACTION_STORAGE = 1 << 0, /* about a defined storage: `self` is given */
+        STORAGED_ACTION_READ = 1 << 1,    /* changes nothing */
+        STORAGED_ACTION_TASK = 1 << 2, /* long: a task, in a worker of its own; log lines and progress are the task's */
+};
+
+struct storaged_action {
+        const char *name; /* small letters, digits, dashes; NULL ends the table */
+        const char *summary;
+        uint32_t flags;                         /* enum storaged_action_flags */
+        const struct storaged_property *params; /* name NULL ends */
+};
+
+/* Receives the answer of an action: one JSON value as text, copied. 0, or -EINVAL for what is no JSON. */
+typedef int (*storaged_json_fn)(void *userdata, const char *json, size_t len);
+
 #define STORAGED_ERR struct storaged_error *err
 #define STORAGED_VOL const struct storaged_volname *vol
 
@@ -239,13 +260,10 @@ struct storaged_plugin {
         int (*set_notes)(void *self, STORAGED_VOL, const char *notes, STORAGED_ERR); /* "" removes */
         int (*set_protected)(void *self, STORAGED_VOL, bool is_protected, STORAGED_ERR);
 
-        /*
-         * An operation of the plugin's own, for the part of the daemon that knows it (LUNs, volume groups): `args` is
-         * a JSON object as text, *ret JSON text that the host frees. `self` is NULL in a worker without a storage.
-         * -EOPNOTSUPP: no such command.
-         */
-        int (*command)(const struct storaged_host *host, void *self, const char *name, const char *args, char **ret,
-                       STORAGED_ERR);
+        /* --- actions: `self` is NULL for those without STORAGED_ACTION_STORAGE. No answer given: null. */
+        const struct storaged_action *actions; /* required with `act` */
+        int (*act)(const struct storaged_host *host, void *self, const char *action, const struct storaged_config *args,
+                   storaged_json_fn fn, void *userdata, STORAGED_ERR);
         /* append only */
 };
 
