@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/parse.h"
 #include "cli/follow.h"
 #include "cli/help.h"
 #include "cli/progress.h"
@@ -301,6 +302,21 @@ int run_prune(Cli *c)
 }
 
 /* --- notes */
+
+/* `migrate OP WHAT`: a number is a guest, all else a volume. */
+int run_migrate(Cli *c)
+{
+        const char *what = args_get(&c->args, "what"), *op = str_skip(c->verb->name, "migrate ");
+        AUTO(answer_deinit) Answer a = ANSWER_INIT;
+        uint64_t number;
+        int r;
+
+        if (args_set(&c->args, parse_u64(what, &number) >= 0 ? "vmid" : "volume", what, NULL) < 0 ||
+            args_set(&c->args, "op", op, NULL) < 0)
+                return cli_oom();
+        r = cli_call_verb(c, &a);
+        return r != 0 ? r : cli_show(c, a.data);
+}
 
 int run_notes(Cli *c)
 {

@@ -11,6 +11,7 @@ int run_help(Cli *c);
 int run_import(Cli *c);
 int run_info(Cli *c);
 int run_list(Cli *c);
+int run_migrate(Cli *c);
 int run_notes(Cli *c);
 int run_prune(Cli *c);
 int run_task(Cli *c); /* the row's call, followed if it is a task; the result is shown */

@@ -344,6 +344,19 @@ void show_holders(Cli *c, json_object *data)
         table(columns, N(columns), data, false);
 }
 
+void show_migration(Cli *c, json_object *data)
+{
+        static const Column columns[] = {
+                { .title = "Volume", .key = "volume", .fits_title = true },
+                { .title = "State", .key = "state", .fits_title = true },
+                { .title = "Active on", .cell = cell_node, .fits_title = true },
+                { .title = "And on", .key = "partner" },
+        };
+
+        (void) c;
+        table(columns, N(columns), data, false);
+}
+
 void show_findings(Cli *c, json_object *data)
 {
         static const Column columns[] = {

@@ -10,6 +10,7 @@ void show_findings(Cli *c, json_object *data);
 void show_holders(Cli *c, json_object *data);
 void show_locks(Cli *c, json_object *data);
 void show_cluster(Cli *c, json_object *data);
+void show_migration(Cli *c, json_object *data);
 void show_object(Cli *c, json_object *data);
 void show_path(Cli *c, json_object *data);
 void show_scan(Cli *c, json_object *data);

@@ -281,8 +281,35 @@ static const Param activate_params[] = {
         { .name = "mode",
           .hint = "exclusive | shared | read-only",
           .complete = "exclusive shared read-only",
-          .text = "For whom." },
+          .text = "For whom: this node alone, the target of a migration with its source, or only to be read." },
         { .name = "snapname", .text = "This snapshot of it." },
+        { .name = "force", .type = PARAM_BOOLEAN, .text = "Take it over from a holder that is proven gone." },
+        { .name = "dead-node",
+          .type = PARAM_LIST,
+          .complete = "node",
+          .text = "With --force: the node that is gone and can't write any more. It is logged." },
+        P_END,
+};
+
+#define P_WHAT                                                                                             \
+        {                                                                                                  \
+                .name = "what", .flags = POS | PARAM_LOCAL, .complete = "volume", .hint = "volume | vmid", \
+                .text = "The volume, or a guest's number: all its disks on shared storages."               \
+        }
+
+static const Param prepare_params[] = {
+        P_WHAT,
+        { .name = "target", .flags = PARAM_REQUIRED, .complete = "node", .text = "The node that gets it." },
+        { .name = "timeout",
+          .type = PARAM_INTEGER,
+          .hint = "10 .. 604800",
+          .text = "Seconds after which it is undone unless decided; 3600 if not given." },
+        P_END,
+};
+
+static const Param decide_params[] = {
+        P_WHAT,
+        { .name = "target", .complete = "node", .text = "The node it was prepared for, as a check." },
         P_END,
 };
 
@@ -568,13 +595,13 @@ const Verb verb_table[] = {
           .path = STORAGE "/snapshot",
           .run = run_task },
         { .name = "activate",
-          .text = "Makes a volume usable on this node.",
+          .text = "Makes a volume usable on this node, which holds it from then on: no other node can activate it.",
           .params = activate_params,
           .method = "POST",
           .path = STORAGE "/activate",
           .run = run_task },
         { .name = "deactivate",
-          .text = "Takes a volume out of use on this node.",
+          .text = "Takes a volume out of use on this node; another one can activate it then.",
           .params = deactivate_params,
           .method = "POST",
           .path = STORAGE "/deactivate",
@@ -585,6 +612,27 @@ const Verb verb_table[] = {
           .method = "GET",
           .path = STORAGE "/holders",
           .show = show_holders },
+        { .name = "migrate prepare",
+          .text = "Lets a second node activate a volume that is active here, to move a running guest there.",
+          .params = prepare_params,
+          .method = "POST",
+          .path = "/cluster/migrate",
+          .show = show_migration,
+          .run = run_migrate },
+        { .name = "migrate commit",
+          .text = "The guest runs on the target: the source lets go, the target owns the volume.",
+          .params = decide_params,
+          .method = "POST",
+          .path = "/cluster/migrate",
+          .show = show_migration,
+          .run = run_migrate },
+        { .name = "migrate abort",
+          .text = "The guest stays on the source: the target lets go, the source owns the volume.",
+          .params = decide_params,
+          .method = "POST",
+          .path = "/cluster/migrate",
+          .show = show_migration,
+          .run = run_migrate },
         { .name = "notes",
           .text = "Shows or sets the notes of a backup.",
           .params = notes_params,

@@ -19,7 +19,7 @@ static void get_root(Request *r)
 
 static void get_cluster(Request *r)
 {
-        static const char *const names[] = { "locks", "status", NULL };
+        static const char *const names[] = { "locks", "migrate", "status", NULL };
 
         request_reply_index(r, "name", names);
 }

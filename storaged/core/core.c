@@ -19,6 +19,7 @@
 #include "cluster/lock.h"
 #include "cluster/membership.h"
 #include "core/links.h"
+#include "core/migrate.h"
 #include "core/storage.h"
 #include "core/task.h"
 #include "host/worker.h"
@@ -306,7 +307,11 @@ static int core_open_rooms(Core *c, const CoreOptions *o, struct storaged_error 
         if (r < 0)
                 return error_set(err, r, "out of memory");
         storage_table_sync(c->storages);
-        return links_new(&c->links, c, o->listen, o->port, err);
+        r = links_new(&c->links, c, o->listen, o->port, err);
+        if (r < 0)
+                return r;
+        r = recovery_new(&c->recovery, c);
+        return r < 0 ? error_set(err, r, "can't look for migrations: %s", strerror(-r)) : 0;
 }
 
 int core_new(Core **ret, const CoreOptions *o, sd_event *event, struct storaged_error *err)
@@ -357,11 +362,13 @@ Core *core_free(Core *c)
         if (!c)
                 return NULL;
         (void) sd_event_source_disable_unref(c->config_watch);
+        c->is_stopping = true;
         if (c->locks)
                 cluster_locks_stop(c->locks); /* whoever waits for one ends its work */
         (void) links_free(c->links);
         (void) storage_table_free(c->storages);
         c->storages = NULL;
+        c->recovery = recovery_free(c->recovery); /* what it had begun has been told of the end */
         (void) config_free(c->config);
         (void) task_store_free(c->tasks);
         (void) cluster_locks_free(c->locks);

@@ -19,6 +19,7 @@
 typedef struct ClusterLocks ClusterLocks;
 typedef struct Links Links;
 typedef struct Membership Membership;
+typedef struct Recovery Recovery;
 typedef struct StorageTable StorageTable;
 typedef struct TaskStore TaskStore;
 typedef struct VolumeUse VolumeUse;
@@ -52,7 +53,14 @@ typedef struct Core {
         ClusterLocks *locks;    /* cluster/lock.h */
         Links *links;           /* core/links.h; NULL: passive */
         VolumeUse *uses;        /* core/volume-use.h */
+        Recovery *recovery;     /* core/migrate.h */
+        /*
+         * Whether a node is proven gone: 1; 0: it lives; negative: nobody can tell. NULL as long as nothing knows the
+         * members: then the word of the caller of --force counts.
+         */
+        int (*is_node_gone)(struct Core *c, const char *node);
         sd_event_source *config_watch;
+        bool is_stopping;    /* nothing new is begun */
         bool is_passive;     /* storages, tasks and locks are NULL */
         int root_lock;       /* two daemons on one root would undo each other's work */
         uint64_t start_usec; /* CLOCK_REALTIME */

@@ -7,8 +7,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/parse.h"
 #include "base/str.h"
@@ -45,6 +48,39 @@ static int by_number(const void *a, const void *b)
         uint32_t x = *(const uint32_t *) a, y = *(const uint32_t *) b;
 
         return x < y ? -1 : x > y;
+}
+
+static bool is_on_node(const Paths *p, uint32_t vmid, const char *node)
+{
+        AUTO(freep) char *path = NULL;
+
+        return str_printf(&path, "%s/nodes/%s/qemu-server/%u.conf", p->cluster, node, vmid) >= 0 &&
+               access(path, F_OK) == 0;
+}
+
+int guests_find_node(const Paths *p, uint32_t vmid, const char *first, char ret_node[static GUEST_NODE_MAX])
+{
+        AUTO(freep) char *nodes = NULL;
+        struct dirent *e;
+        int r = -ENOENT;
+        DIR *d;
+
+        if (first && is_on_node(p, vmid, first)) {
+                (void) snprintf(ret_node, GUEST_NODE_MAX, "%s", first);
+                return 0;
+        }
+        if (str_printf(&nodes, "%s/nodes", p->cluster) < 0)
+                return -ENOMEM;
+        d = opendir(nodes);
+        if (!d)
+                return errno == ENOTDIR ? -ENOENT : -errno;
+        while (r < 0 && (e = readdir(d)))
+                if (e->d_name[0] != '.' && is_on_node(p, vmid, e->d_name)) {
+                        (void) snprintf(ret_node, GUEST_NODE_MAX, "%s", e->d_name);
+                        r = 0;
+                }
+        (void) closedir(d);
+        return r;
 }
 
 int guests_container_vmids(const Paths *p, uint32_t **ret, size_t *ret_n)

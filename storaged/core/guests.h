@@ -6,7 +6,14 @@
 
 #include "base/paths.h"
 
+#define GUEST_NODE_MAX 256
+
 #define GUESTS_MAX 65536 /* more is -E2BIG */
 
 /* Sorted ids of nodes/<node>/lxc/<vmid>.conf of all nodes; *ret is the caller's to free, NULL if there are none. */
 int guests_container_vmids(const Paths *p, uint32_t **ret, size_t *ret_n);
+/*
+ * The node where nodes/<node>/qemu-server/<vmid>.conf is; 0 or -ENOENT. `first` (or NULL) is looked at first: while it
+ * is moved, a guest can be seen twice.
+ */
+int guests_find_node(const Paths *p, uint32_t vmid, const char *first, char ret_node[static GUEST_NODE_MAX]);

@@ -7,6 +7,7 @@
 #include "core/storage.h"
 #include "core/volume.h"
 
+typedef struct Activation Activation;
 typedef struct ClusterLock ClusterLock;
 typedef struct Task Task;
 
@@ -25,6 +26,8 @@ typedef struct VolumeOp {
         bool is_own_worker; /* long: not in the storage's own worker */
         bool is_writer;     /* refused while the volume is being read by long work */
         bool is_reader;     /* keeps writers away meanwhile */
+        bool is_leased;     /* core/activation.c does it: the lease comes first, then the plugin */
+        bool ends_volume;   /* the name is gone afterwards, and so is its lease */
         bool gives_volume;  /* result {"volume"} becomes a volume id */
         bool changes_usage;
 } VolumeOp;
@@ -42,6 +45,7 @@ typedef struct VolumeJob {
         OneShot *oneshot;
         sd_event_source *delay; /* until then the caller waits for the end, after it gets the UPID */
         VolumeUse *use;
+        Activation *activation; /* of operations that are is_leased */
 } VolumeJob;
 
 extern const VolumeOp volume_ops[VOLUME_OP_MAX];
@@ -50,5 +54,7 @@ extern const VolumeOp volume_ops[VOLUME_OP_MAX];
 void volume_job_end(VolumeJob *j, json_object *result, const struct storaged_error *err);
 /* Opens the task and, unless the caller waits for the result, answers with its UPID. -errno: the job must be ended. */
 int volume_job_open_task(VolumeJob *j, struct storaged_error *err);
+/* Asks the worker for `op` with the job's args; `done` gets the answer. */
+int volume_job_submit(VolumeJob *j, const char *op, worker_done_fn done, struct storaged_error *err);
 /* core/volume-copy.c: from here on the job is the copy's. */
 void volume_copy_begin(VolumeJob *j);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cluster/lock.h"
+#include "core/activation.h"
 #include "core/guests.h"
 #include "core/nodes.h"
 #include "core/task.h"
@@ -46,6 +47,7 @@ const VolumeOp volume_ops[VOLUME_OP_MAX] = {
                           .is_data = true,
                           .is_locked = true,
                           .is_writer = true,
+                          .ends_volume = true,
                           .changes_usage = true },
         [VOLUME_RESIZE] = { .name = "resize",
                             .task = "resize",
@@ -64,23 +66,28 @@ const VolumeOp volume_ops[VOLUME_OP_MAX] = {
                           .is_parsed = true,
                           .is_pure = true },
         [VOLUME_ACTIVATE] = { .name = "activate_volume",
-                              .schema_op = SCHEMA_OP_ACTIVATE_VOLUME,
+                              .schema_op = -1,
                               .timeout_s = 60,
                               .has_volume = true,
                               .is_parsed = true,
-                              .is_data = true },
+                              .is_data = true,
+                              .is_locked = true,
+                              .is_leased = true },
         [VOLUME_DEACTIVATE] = { .name = "deactivate_volume",
-                                .schema_op = SCHEMA_OP_DEACTIVATE_VOLUME,
+                                .schema_op = -1,
                                 .timeout_s = 60,
                                 .has_volume = true,
                                 .is_parsed = true,
-                                .is_data = true },
+                                .is_data = true,
+                                .is_locked = true,
+                                .is_leased = true },
         [VOLUME_HOLDERS] = { .name = "holders",
-                             .schema_op = SCHEMA_OP_HOLDERS,
+                             .schema_op = -1,
                              .timeout_s = 20,
                              .has_volume = true,
                              .is_parsed = true,
-                             .is_data = true },
+                             .is_data = true,
+                             .is_leased = true },
         [VOLUME_SNAPSHOT] = { .name = "snapshot",
                               .task = "snapshot",
                               .schema_op = SCHEMA_OP_SNAPSHOT,
@@ -136,6 +143,7 @@ const VolumeOp volume_ops[VOLUME_OP_MAX] = {
                               .is_data = true,
                               .is_locked = true,
                               .is_writer = true,
+                              .ends_volume = true,
                               .gives_volume = true },
         [VOLUME_RENAME] = { .name = "rename",
                             .task = "rename",
@@ -146,6 +154,7 @@ const VolumeOp volume_ops[VOLUME_OP_MAX] = {
                             .is_data = true,
                             .is_locked = true,
                             .is_writer = true,
+                            .ends_volume = true,
                             .gives_volume = true },
         [VOLUME_EXPORT] = { .name = "export",
                             .task = "export",
@@ -195,6 +204,14 @@ const VolumeOp volume_ops[VOLUME_OP_MAX] = {
                             .is_data = true,
                             .is_locked = true,
                             .changes_usage = true },
+        [VOLUME_HANDOVER] = { .name = "migrate",
+                              .schema_op = -1,
+                              .timeout_s = 60,
+                              .has_volume = true,
+                              .is_parsed = true,
+                              .is_data = true,
+                              .is_locked = true,
+                              .is_leased = true },
 };
 
 /* --- the end of a job */
@@ -203,6 +220,7 @@ static void job_free(VolumeJob *j)
 {
         (void) cluster_lock_release(j->lock);
         (void) volume_use_end(j->use);
+        (void) activation_free(j->activation);
         if (j->op == &volume_ops[VOLUME_UPLOAD] && j->args && json_get_string(j->args, "path"))
                 (void) unlink(json_get_string(j->args, "path")); /* a spooled file is ours to remove, however it went */
         json_object_put(j->args);
@@ -257,6 +275,8 @@ static void on_done(void *userdata, const char *body, size_t len, const struct s
         Reply raw = { .raw = body, .raw_len = len };
 
         j->oneshot = NULL;
+        if (!err && j->op->ends_volume)
+                activation_forget(j);
         if (err) {
                 failure = *err;
                 if (j->op == &volume_ops[VOLUME_ALLOC] && str_eq(failure.param, "name"))
@@ -300,7 +320,7 @@ static bool job_is_long(const VolumeJob *j, const StorageConfig *s)
                                         (str_eq(preallocation, "full") || str_eq(preallocation, "falloc")));
 }
 
-static int job_submit(VolumeJob *j, const char *op, worker_done_fn done, struct storaged_error *err)
+int volume_job_submit(VolumeJob *j, const char *op, worker_done_fn done, struct storaged_error *err)
 {
         const StorageConfig *s = core_find_usable(j->core, j->storage, err);
         bool is_usable = s != NULL;
@@ -332,8 +352,14 @@ static void job_go(VolumeJob *j)
 
         if (j->op->is_writer)
                 r = volume_use_check(j->core, j->storage, j->volname, &err);
+        if (r >= 0 && j->op->is_writer)
+                r = activation_check_writer(j, &err);
+        if (r >= 0 && j->op->is_leased) {
+                activation_begin(j);
+                return;
+        }
         if (r >= 0)
-                r = job_submit(j, j->op->name, on_done, &err);
+                r = volume_job_submit(j, j->op->name, on_done, &err);
         if (r < 0)
                 volume_job_end(j, NULL, &err);
 }
@@ -500,7 +526,7 @@ static void on_notes_set(void *userdata, const char *body, size_t len, const str
         (void) len;
         if (err || !json_get(j->args, "protected"))
                 volume_job_end(j, NULL, err);
-        else if (job_submit(j, "set_protected", on_protected_set, &failure) < 0)
+        else if (volume_job_submit(j, "set_protected", on_protected_set, &failure) < 0)
                 volume_job_end(j, NULL, &failure);
 }
 
@@ -510,9 +536,9 @@ static void attributes_begin(VolumeJob *j)
         int r = 0;
 
         if (json_get(j->args, "notes"))
-                r = job_submit(j, "set_notes", on_notes_set, &err);
+                r = volume_job_submit(j, "set_notes", on_notes_set, &err);
         else if (json_get(j->args, "protected"))
-                r = job_submit(j, "set_protected", on_protected_set, &err);
+                r = volume_job_submit(j, "set_protected", on_protected_set, &err);
         else
                 volume_job_end(j, NULL, NULL);
         if (r < 0)

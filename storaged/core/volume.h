@@ -6,13 +6,13 @@
 enum volume_op {
         VOLUME_LIST, /* args: contents?, vmid? */
         VOLUME_STAT,
-        VOLUME_ALLOC,  /* args: vmid, filename ("" picks), format?, size (bytes) → volid string */
-        VOLUME_FREE,   /* args: delay? → UPID or null */
-        VOLUME_RESIZE, /* args: size (bytes) */
-        VOLUME_PATH,   /* args: snapshot? → {"path"} */
-        VOLUME_ACTIVATE,
-        VOLUME_DEACTIVATE, /* args: snapshot?, mode? */
-        VOLUME_HOLDERS,
+        VOLUME_ALLOC,      /* args: vmid, filename ("" picks), format?, size (bytes) → volid string */
+        VOLUME_FREE,       /* args: delay? → UPID or null */
+        VOLUME_RESIZE,     /* args: size (bytes) */
+        VOLUME_PATH,       /* args: snapshot? → {"path"} */
+        VOLUME_ACTIVATE,   /* args: snapshot?, mode?, force?, dead_nodes? */
+        VOLUME_DEACTIVATE, /* args: snapshot? */
+        VOLUME_HOLDERS,    /* → the lease's holders, then the plugin's */
         VOLUME_SNAPSHOT,
         VOLUME_ROLLBACK,
         VOLUME_DELETE_SNAPSHOT, /* args: snapshot; task */
@@ -27,6 +27,7 @@ enum volume_op {
         VOLUME_COPY,           /* args: target (volid or storage); task → UPID */
         VOLUME_HEALTH,         /* of the storage, no volname → array of findings */
         VOLUME_REPAIR,         /* likewise; args: code?, dry_run? → array of findings */
+        VOLUME_HANDOVER, /* args: step (prepare, commit, abort, recover), target?, life? → {"volume", "state", …} */
         VOLUME_OP_MAX,
 };
 

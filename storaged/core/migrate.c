@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest's disks, handed over one after the other: each is a VOLUME_HANDOVER under its storage's lock (see
+ * core/activation.c), so that what is done for one is complete or will be completed whatever happens to the next.
+ * Recovery is the same walk over the volumes whose tickets ask for something here.
+ */
+#include "core/migrate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "core/activation.h"
+#include "core/guests.h"
+#include "core/volume.h"
+#include "wire/guestconf.h"
+#include "wire/json.h"
+
+#define RECOVERY_PAUSE_USEC USEC_PER_SEC
+
+typedef struct Run {
+        Core *core;
+        const char *step;
+        char *target, *user;
+        uint64_t life_s;
+        StrList volumes;
+        size_t at;           /* the one that is being done */
+        json_object *rows;   /* what was done */
+        bool is_of_guest;    /* local disks are passed over */
+        bool is_taking_back; /* a prepare failed: `failure` is the answer */
+        bool goes_on;        /* recovery: one failure does not keep the others */
+        struct storaged_error failure;
+        reply_fn fn;
+        void *userdata;
+} Run;
+
+static void run_next(Run *run);
+
+static Run *run_free(Run *run)
+{
+        if (!run)
+                return NULL;
+        free(run->target);
+        free(run->user);
+        strlist_deinit(&run->volumes);
+        json_object_put(run->rows);
+        free(run);
+        return NULL;
+}
+DEFINE_CLEANUP(Run *, run_free)
+
+static int run_new(Run **ret, Core *c, const char *step, const char *target, const char *user, uint64_t life_s)
+{
+        AUTO(run_freep) Run *run = calloc(1, sizeof(*run));
+
+        if (!run)
+                return -ENOMEM;
+        run->core = c;
+        run->step = step;
+        run->life_s = life_s;
+        run->target = target ? strdup(target) : NULL;
+        run->user = strdup(user ? user : "root@pam");
+        run->rows = json_object_new_array();
+        if ((target && !run->target) || !run->user || !run->rows)
+                return -ENOMEM;
+        *ret = TAKE(run);
+        return 0;
+}
+
+static void run_end(Run *run)
+{
+        Reply reply = { .data = run->rows };
+        bool has_failed = run->failure.code != 0;
+
+        run->fn(run->userdata, has_failed ? NULL : &reply, has_failed ? &run->failure : NULL);
+        (void) run_free(run);
+}
+
+/* What this call has prepared; a ticket that it only renewed belongs to a hand-over that may be under way. */
+static int list_prepared(const Run *run, StrList *ret)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < json_object_array_length(run->rows) && r >= 0; i++) {
+                json_object *row = json_object_array_get_idx(run->rows, i);
+
+                if (str_eq(json_get_string(row, "state"), "prepared") && !json_get_bool(row, "renewed", false))
+                        r = strlist_adds(ret, json_get_string(row, "volume"));
+        }
+        return r;
+}
+
+/* Undone is what this call has prepared; the failure stays the answer. */
+static void run_fail(Run *run, const struct storaged_error *err)
+{
+        AUTO(strlist_deinit) StrList prepared = STRLIST_INIT;
+
+        if (run->failure.code == 0)
+                run->failure = *err;
+        if (run->goes_on || run->is_taking_back) {
+                run->at++;
+                run_next(run);
+                return;
+        }
+        if (!str_eq(run->step, "prepare") || list_prepared(run, &prepared) < 0 || prepared.n == 0) {
+                run_end(run);
+                return;
+        }
+        strlist_deinit(&run->volumes);
+        run->volumes = prepared;
+        prepared = STRLIST_INIT;
+        run->is_taking_back = true;
+        run->step = "abort";
+        run->at = 0;
+        run_next(run);
+}
+
+static void on_volume(void *userdata, const Reply *reply, const struct storaged_error *err)
+{
+        Run *run = userdata;
+
+        if (err) {
+                run_fail(run, err);
+                return;
+        }
+        if (reply && reply->data && json_object_array_add(run->rows, json_object_get(reply->data)) < 0)
+                (void) error_set(&run->failure, -ENOMEM, "out of memory");
+        run->at++;
+        run_next(run);
+}
+
+static int add_local(Run *run, const char *volid)
+{
+        AUTO_JSON *row = json_object_new_object();
+        int r = json_add_string(row, "volume", volid);
+
+        if (r >= 0)
+                r = json_add_string(row, "state", "local");
+        return r < 0 ? r : json_object_array_add(run->rows, TAKE(row));
+}
+
+static int run_volume(Run *run, const char *volid, struct storaged_error *err)
+{
+        VolumeCall call = { .op = VOLUME_HANDOVER, .user = run->user, .is_part = true };
+        AUTO_JSON *args = json_object_new_object();
+        char storage[STORAGE_ID_MAX];
+        int r;
+
+        r = volid_split(volid, storage, &call.volname, err);
+        if (r < 0)
+                return r;
+        r = json_add_string(args, "step", run->step);
+        if (r >= 0)
+                r = json_add_string(args, "target", run->target);
+        if (r >= 0 && run->life_s > 0)
+                r = json_add_uint(args, "life", run->life_s);
+        if (r < 0)
+                return error_set(err, r, "out of memory");
+        call.storage = storage;
+        call.args = args;
+        volume_call(run->core, &call, on_volume, run);
+        return 0;
+}
+
+static bool is_local(const Run *run, const char *volid)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        char storage[STORAGE_ID_MAX];
+        const StorageConfig *s = NULL;
+        const char *volname;
+
+        if (volid_split(volid, storage, &volname, &err) >= 0)
+                s = config_find(run->core->config, storage);
+        return s && !s->is_shared;
+}
+
+static void run_next(Run *run)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+
+        if (run->core->is_stopping && run->at < run->volumes.n && run->failure.code == 0)
+                (void) error_set(&run->failure, -ECANCELED, "storaged stops");
+        if (run->core->is_stopping)
+                run->at = run->volumes.n;
+        for (; run->at < run->volumes.n && run->is_of_guest && is_local(run, run->volumes.items[run->at]); run->at++)
+                if (!run->is_taking_back && add_local(run, run->volumes.items[run->at]) < 0)
+                        (void) error_set(&run->failure, -ENOMEM, "out of memory");
+        if (run->at >= run->volumes.n)
+                run_end(run);
+        else if (run_volume(run, run->volumes.items[run->at], &err) < 0)
+                run_fail(run, &err);
+}
+
+/* --- whose volumes */
+
+static int disks_of_guest(Core *c, uint32_t vmid, StrList *ret, struct storaged_error *err)
+{
+        AUTO(freep) char *path = NULL, *text = NULL;
+        char node[GUEST_NODE_MAX];
+        size_t len = 0;
+        int r = guests_find_node(&c->paths, vmid, c->node, node);
+
+        if (r < 0)
+                return error_set_param(err, r, "vmid", "there is no configuration of a guest %u below %s/nodes", vmid,
+                                       c->paths.cluster);
+        r = str_printf(&path, "%s/nodes/%s/qemu-server/%u.conf", c->paths.cluster, node, vmid);
+        if (r >= 0)
+                r = fs_read_file(path, GUESTCONF_SIZE_MAX, &text, &len);
+        if (r >= 0)
+                r = guestconf_disks(text, len, ret);
+        if (r < 0)
+                return error_set(err, r, "guest %u: can't read its disks from %s: %s", vmid, path ? path : "memory",
+                                 strerror(-r));
+        return 0;
+}
+
+void migrate_call(Core *c, const MigrateCall *call, reply_fn fn, void *userdata)
+{
+        static const char *const steps[] = { "prepare", "commit", "abort" };
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        AUTO(run_freep) Run *run = NULL;
+        int r = run_new(&run, c, steps[call->op], call->target, call->user, call->life_s);
+
+        if (r >= 0 && call->volume)
+                r = strlist_adds(&run->volumes, call->volume);
+        if (r < 0)
+                (void) error_set(&err, r, "out of memory");
+        else if (!call->volume)
+                r = disks_of_guest(c, call->vmid, &run->volumes, &err);
+        if (r < 0) {
+                fn(userdata, NULL, &err);
+                return;
+        }
+        run->is_of_guest = !call->volume;
+        run->fn = fn;
+        run->userdata = userdata;
+        run_next(TAKE(run));
+}
+
+/* --- recovery */
+
+struct Recovery {
+        Core *core;
+        sd_event_source *timer;
+        bool is_running;
+        char told[sizeof(((struct storaged_error *) NULL)->text)]; /* a failure that lasts is logged once */
+};
+
+static void on_recovered(void *userdata, const Reply *reply, const struct storaged_error *err)
+{
+        Recovery *r = userdata;
+
+        (void) reply;
+        if (!r)
+                return;
+        r->is_running = false;
+        if (err && strcmp(err->text, r->told) != 0)
+                log_warning("a migration can't be ended yet: %s", err->text);
+        (void) snprintf(r->told, sizeof(r->told), "%s", err ? err->text : "");
+}
+
+/* Without the locks: a look that costs little; what is done looks again under the lock. */
+static int find_work(Core *c, StrList *ret)
+{
+        AUTO(strlist_deinit) StrList all = STRLIST_INIT;
+        int r = ticket_list(&c->paths, &all);
+
+        for (size_t i = 0; i < all.n && r >= 0; i++)
+                if (activation_look(c, all.items[i]) != TICKET_WAIT)
+                        r = strlist_adds(ret, all.items[i]);
+        return r;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Recovery *r = userdata;
+        AUTO(run_freep) Run *run = NULL;
+
+        (void) usec;
+        (void) sd_event_source_set_time_relative(source, RECOVERY_PAUSE_USEC);
+        if (r->is_running || run_new(&run, r->core, "recover", NULL, NULL, 0) < 0 ||
+            find_work(r->core, &run->volumes) < 0 || run->volumes.n == 0)
+                return 0;
+        run->goes_on = true;
+        run->fn = on_recovered;
+        run->userdata = r;
+        r->is_running = true;
+        run_next(TAKE(run));
+        return 0;
+}
+
+int recovery_new(Recovery **ret, Core *c)
+{
+        Recovery *r = calloc(1, sizeof(*r));
+        int n;
+
+        if (!r)
+                return -ENOMEM;
+        r->core = c;
+        n = sd_event_add_time_relative(c->event, &r->timer, CLOCK_MONOTONIC, 0, 0, on_timer, r);
+        if (n >= 0)
+                n = sd_event_source_set_enabled(r->timer, SD_EVENT_ON);
+        if (n < 0) {
+                (void) recovery_free(r);
+                return n;
+        }
+        *ret = r;
+        return 0;
+}
+
+Recovery *recovery_free(Recovery *r)
+{
+        if (!r)
+                return NULL;
+        (void) sd_event_source_disable_unref(r->timer);
+        free(r);
+        return NULL;
+}
