@@ -13,6 +13,7 @@ MAN5 = $(wildcard docs/man/*.5)
 install: all cli-docs ## into DESTDIR (default /), below prefix (default /usr)
 	install -D -m 0755 -t $(DESTDIR)$(prefix)/sbin $(B)/storaged $(B)/pvesm
 	install -D -m 0755 -t $(DESTDIR)$(libdir)/storaged $(B)/storaged-worker
+	install -D -m 0755 hooks/libvirt/qemu $(DESTDIR)$(libdir)/storaged/hooks/libvirt-qemu
 	install -D -m 0644 -t $(DESTDIR)$(libdir)/storaged/plugins $(INSTALLED_PLUGINS:%=$(B)/plugins/%.so)
 	install -D -m 0644 -t $(DESTDIR)$(prefix)/include/storaged storaged/include/storaged/*.h
 	install -d $(DESTDIR)$(unitdir)
