@@ -367,9 +367,10 @@ class Kill(Nodes):
         other = "n2" if victim == "n1" else "n1"
         if self.nodes[other].env["STORAGED_FAULTS"] or not self.nodes[other].is_running():
             self.restart(other)
-        self.restart(victim)  # ends what the last round left
+        if self.nodes[victim].is_running():
+            self.nodes[victim].stop()
         self.forget()
-        self.restart(victim, f"{step}=kill@{nth}")
+        self.node(victim, f"{step}=kill@{nth}")
         has_died = False
         for node, verb in self.STORIES[story]:
             if verb == "deactivate":
