@@ -7,8 +7,11 @@
 #include "core/migrate.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <sys/vfs.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -244,8 +247,10 @@ void migrate_call(Core *c, const MigrateCall *call, reply_fn fn, void *userdata)
 
 struct Recovery {
         Core *core;
-        sd_event_source *timer;
+        sd_event_source *timer; /* runs while there are tickets: they expire, and the other node may fail */
+        sd_event_source *watch; /* of the tickets' directory */
         bool is_running;
+        bool is_blind; /* changes of other nodes raise no event here: look every second */
         char told[sizeof(((struct storaged_error *) NULL)->text)]; /* a failure that lasts is logged once */
 };
 
@@ -263,11 +268,12 @@ static void on_recovered(void *userdata, const Reply *reply, const struct storag
 }
 
 /* Without the locks: a look that costs little; what is done looks again under the lock. */
-static int find_work(Core *c, StrList *ret)
+static int find_work(Core *c, StrList *ret, size_t *ret_n_tickets)
 {
         AUTO(strlist_deinit) StrList all = STRLIST_INIT;
         int r = ticket_list(&c->paths, &all);
 
+        *ret_n_tickets = r < 0 ? 0 : all.n;
         for (size_t i = 0; i < all.n && r >= 0; i++)
                 if (activation_look(c, all.items[i]) != TICKET_WAIT)
                         r = strlist_adds(ret, all.items[i]);
@@ -278,11 +284,18 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Recovery *r = userdata;
         AUTO(run_freep) Run *run = NULL;
+        size_t n_tickets = 0;
+        int n;
 
         (void) usec;
-        (void) sd_event_source_set_time_relative(source, RECOVERY_PAUSE_USEC);
-        if (r->is_running || run_new(&run, r->core, "recover", NULL, NULL, 0) < 0 ||
-            find_work(r->core, &run->volumes) < 0 || run->volumes.n == 0)
+        n = r->is_running ? -EBUSY : run_new(&run, r->core, "recover", NULL, NULL, 0);
+        if (n >= 0)
+                n = find_work(r->core, &run->volumes, &n_tickets);
+        if (n < 0 || n_tickets > 0 || r->is_blind) {
+                (void) sd_event_source_set_time_relative(source, RECOVERY_PAUSE_USEC);
+                (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        }
+        if (n < 0 || run->volumes.n == 0)
                 return 0;
         run->goes_on = true;
         run->fn = on_recovered;
@@ -290,6 +303,39 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         r->is_running = true;
         run_next(TAKE(run));
         return 0;
+}
+
+static int on_tickets_changed(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+        Recovery *r = userdata;
+
+        (void) source;
+        (void) event;
+        (void) sd_event_source_set_time_relative(r->timer, 0);
+        (void) sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
+        return 0;
+}
+
+/* Events of a cluster file system in user space are those of this node only. */
+static bool is_watchable(const Core *c)
+{
+        struct statfs fs;
+
+        return statfs(c->paths.cluster, &fs) == 0 && fs.f_type != FUSE_SUPER_MAGIC;
+}
+
+static int watch_tickets(Recovery *r)
+{
+        AUTO(freep) char *dir = NULL;
+        int n = str_printf(&dir, "%s/storaged/tickets", r->core->paths.priv);
+
+        if (n >= 0)
+                n = fs_mkdir_p(dir, 0700);
+        if (n < 0 || !is_watchable(r->core))
+                return n < 0 ? n : -EOPNOTSUPP;
+        return sd_event_add_inotify(r->core->event, &r->watch, dir,
+                                    IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE,
+                                    on_tickets_changed, r);
 }
 
 int recovery_new(Recovery **ret, Core *c)
@@ -301,8 +347,7 @@ int recovery_new(Recovery **ret, Core *c)
                 return -ENOMEM;
         r->core = c;
         n = sd_event_add_time_relative(c->event, &r->timer, CLOCK_MONOTONIC, 0, 0, on_timer, r);
-        if (n >= 0)
-                n = sd_event_source_set_enabled(r->timer, SD_EVENT_ON);
+        r->is_blind = n >= 0 && watch_tickets(r) < 0;
         if (n < 0) {
                 (void) recovery_free(r);
                 return n;
@@ -316,6 +361,7 @@ Recovery *recovery_free(Recovery *r)
         if (!r)
                 return NULL;
         (void) sd_event_source_disable_unref(r->timer);
+        (void) sd_event_source_disable_unref(r->watch);
         free(r);
         return NULL;
 }
