@@ -367,6 +367,8 @@ static void left(Activation *a)
                 (void) error_set(&err, r, "volume '%s': can't leave its lease: %s", a->volid, strerror(-r));
         else if (lease_leave(&a->lease, here(a)))
                 r = store_lease(a, &err);
+        if (r >= 0)
+                ticket_touch(a->ticket_path);
         if (r < 0)
                 fail(a, &err);
         else
@@ -380,7 +382,12 @@ static void settled(Activation *a)
 
         if (r < 0)
                 (void) error_set(&err, r, "volume '%s': can't end its migration: %s", a->volid, strerror(-r));
-        else
+        /* Aborted before the target joined: the hand-over before this one is not the last any more. */
+        if (r >= 0 && a->ticket.state == TICKET_ABORTING && a->lease.from[0]) {
+                a->lease.from[0] = '\0';
+                r = store_lease(a, &err);
+        }
+        if (r >= 0)
                 r = store_ticket(a, TICKET_NONE, &err);
         if (r < 0)
                 fail(a, &err);

@@ -54,6 +54,7 @@ int lease_join(Lease *l, const char *partner)
         if (lease_is_shared(l))
                 return strcmp(l->partner, partner) == 0 ? 0 : -EBUSY;
         set_node(l->partner, partner);
+        l->from[0] = '\0';
         return 0;
 }
 
@@ -61,8 +62,12 @@ bool lease_leave(Lease *l, const char *node)
 {
         if (!lease_holds(l, node))
                 return false;
-        if (strcmp(l->node, node) == 0)
+        l->from[0] = '\0';
+        if (strcmp(l->node, node) == 0) {
+                if (lease_is_shared(l))
+                        (void) memcpy(l->from, l->node, sizeof(l->from));
                 (void) memcpy(l->node, l->partner, sizeof(l->node));
+        }
         l->partner[0] = '\0';
         return true;
 }
@@ -193,6 +198,8 @@ static int lease_from_json(json_object *o, const char *volume, Lease *ret)
                 r = record_get_text(o, "node", true, l.node, sizeof(l.node));
         if (r >= 0)
                 r = record_get_text(o, "partner", false, l.partner, sizeof(l.partner));
+        if (r >= 0)
+                r = record_get_text(o, "from", false, l.from, sizeof(l.from));
         if (r < 0)
                 return r;
         l.since = json_get_uint(o, "since", 0);
@@ -235,6 +242,8 @@ static int lease_write(const char *path, const Lease *l)
                 r = json_add_string(o, "node", l->node);
         if (r >= 0 && lease_is_shared(l))
                 r = json_add_string(o, "partner", l->partner);
+        if (r >= 0 && l->from[0])
+                r = json_add_string(o, "from", l->from);
         if (r >= 0)
                 r = json_add_string(o, "mode", lease_is_shared(l) ? "shared" : "exclusive");
         if (r >= 0)

@@ -22,6 +22,7 @@ typedef struct Lease {
         char volume[VOLID_MAX];   /* volume id */
         char node[NODE_NAME_MAX]; /* who holds it; while shared: the source. "": nobody holds it, there is no record */
         char partner[NODE_NAME_MAX]; /* the target, while shared; else "" */
+        char from[NODE_NAME_MAX];    /* the node that handed it over to this one, until the next hand-over; or "" */
         uint64_t since;              /* seconds since 1970 */
         uint64_t generation;         /* another one with each new owner that did not get it by a hand-over */
 } Lease;
@@ -46,7 +47,10 @@ bool lease_holds(const Lease *l, const char *node);
 void lease_take(Lease *l, const char *volume, const char *node, uint64_t now_usec);
 /* The holder shares it with the target. -EBUSY if it is shared already, -EINVAL with itself. */
 int lease_join(Lease *l, const char *partner);
-/* One holder lets go; the other one of a shared lease stays. False if the node holds nothing. */
+/*
+ * One holder lets go; the other one of a shared lease stays, and if that is the target, `from` remembers the source: by
+ * that it is known later that the hand-over was completed. False if the node holds nothing.
+ */
 bool lease_leave(Lease *l, const char *node);
 /*
  * `node` gets it because the others are gone: each other holder must be in `dead`. -EBUSY with `err` naming the one

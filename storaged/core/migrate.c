@@ -250,9 +250,17 @@ struct Recovery {
         sd_event_source *timer; /* runs while there are tickets: they expire, and the other node may fail */
         sd_event_source *watch; /* of the tickets' directory */
         bool is_running;
+        bool has_news; /* a ticket changed meanwhile */
         bool is_blind; /* changes of other nodes raise no event here: look every second */
         char told[sizeof(((struct storaged_error *) NULL)->text)]; /* a failure that lasts is logged once */
 };
+
+/* In the next turn of the loop. */
+static void recovery_look(Recovery *r)
+{
+        (void) sd_event_source_set_time_relative(r->timer, 0);
+        (void) sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
+}
 
 static void on_recovered(void *userdata, const Reply *reply, const struct storaged_error *err)
 {
@@ -262,6 +270,8 @@ static void on_recovered(void *userdata, const Reply *reply, const struct storag
         if (!r)
                 return;
         r->is_running = false;
+        if (r->has_news)
+                recovery_look(r);
         if (err && strcmp(err->text, r->told) != 0)
                 log_warning("a migration can't be ended yet: %s", err->text);
         (void) snprintf(r->told, sizeof(r->told), "%s", err ? err->text : "");
@@ -288,6 +298,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         int n;
 
         (void) usec;
+        r->has_news = r->is_running;
         n = r->is_running ? -EBUSY : run_new(&run, r->core, "recover", NULL, NULL, 0);
         if (n >= 0)
                 n = find_work(r->core, &run->volumes, &n_tickets);
@@ -311,8 +322,7 @@ static int on_tickets_changed(sd_event_source *source, const struct inotify_even
 
         (void) source;
         (void) event;
-        (void) sd_event_source_set_time_relative(r->timer, 0);
-        (void) sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
+        recovery_look(r);
         return 0;
 }
 
@@ -334,7 +344,7 @@ static int watch_tickets(Recovery *r)
         if (n < 0 || !is_watchable(r->core))
                 return n < 0 ? n : -EOPNOTSUPP;
         return sd_event_add_inotify(r->core->event, &r->watch, dir,
-                                    IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE,
+                                    IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB,
                                     on_tickets_changed, r);
 }
 

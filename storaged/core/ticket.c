@@ -10,9 +10,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -118,11 +120,11 @@ int ticket_decide(Ticket *t, const Lease *l, enum ticket_state decision, const c
 
 int ticket_check_done(const Lease *l, enum ticket_state decision, const char *target, struct storaged_error *err)
 {
-        bool is_at_target = lease_is_held(l) && str_eq(l->node, target);
+        bool is_at_target = lease_is_held(l) && (target ? strcmp(l->node, target) == 0 : l->from[0] != '\0');
 
         if (decision == TICKET_ABORTING && is_at_target)
                 return error_set_param(err, -EBUSY, "target", "volume '%s' has been handed over to node '%s' already",
-                                       l->volume, target);
+                                       l->volume, l->node);
         if (decision == TICKET_ABORTING || is_at_target)
                 return 0;
         return error_set_param(err, -ENOENT, "volume", "no migration of volume '%s' is prepared", l->volume);
@@ -233,6 +235,11 @@ int ticket_store(const char *path, const Ticket *t, struct storaged_error *err)
 
         return r < 0 ? error_set(err, r, "can't write the ticket of volume '%s', %s: %s", t->volume, path, strerror(-r))
                      : 0;
+}
+
+void ticket_touch(const char *path)
+{
+        (void) utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
 }
 
 /* Only what is named as its own record says: an interrupted write's rest is none. */

@@ -58,8 +58,9 @@ int ticket_admit(const Ticket *t, const Lease *l, const char *node, uint64_t now
 int ticket_decide(Ticket *t, const Lease *l, enum ticket_state decision, const char *target,
                   struct storaged_error *err);
 /*
- * Commit or abort without a ticket: 0 if the lease is as that decision leaves it, so that asking twice is fine; else
- * -ENOENT, or -EBUSY for an abort after the commit. A commit is only recognised if `target` is given.
+ * Commit or abort without a ticket: 0 if the lease is as that decision leaves it, so that asking twice, or after
+ * recovery was faster, is fine; else -ENOENT, or -EBUSY for an abort after the commit. `target` may be NULL: then the
+ * last hand-over is meant.
  */
 int ticket_check_done(const Lease *l, enum ticket_state decision, const char *target, struct storaged_error *err);
 
@@ -69,6 +70,8 @@ int ticket_path(const Paths *p, const char *volume, char **ret);
 int ticket_load(const char *path, const char *volume, Ticket *ret, struct storaged_error *err);
 /* Writes it, or removes the record if the state is TICKET_NONE. */
 int ticket_store(const char *path, const Ticket *t, struct storaged_error *err);
+/* Those who watch the tickets look again: the lease has changed, and it may be their turn. Only makes it faster. */
+void ticket_touch(const char *path);
 /* The volumes there are tickets for, sorted. */
 int ticket_list(const Paths *p, StrList *ret);
 

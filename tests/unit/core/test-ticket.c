@@ -476,6 +476,18 @@ static void asking_twice(void **state)
         assert_int_equal(ticket_check_done(&l, TICKET_ABORTING, NULL, &err), 0);
         l = LEASE_INIT;
         assert_int_equal(ticket_check_done(&l, TICKET_ABORTING, "n2", &err), 0);
+
+        /* the lease itself tells that it was handed over: whoever does not name the target is understood, too */
+        lease_of(&l, "n1", "n2");
+        assert_true(lease_leave(&l, "n1"));
+        assert_string_equal(l.from, "n1");
+        assert_int_equal(ticket_check_done(&l, TICKET_COMMITTING, NULL, &err), 0);
+        assert_int_equal(ticket_check_done(&l, TICKET_ABORTING, NULL, &err), -EBUSY);
+        assert_int_equal(lease_join(&l, "n3"), 0);
+        assert_string_equal(l.from, "");
+        assert_true(lease_leave(&l, "n3"));
+        assert_int_equal(ticket_check_done(&l, TICKET_COMMITTING, NULL, &err), -ENOENT);
+        assert_int_equal(ticket_check_done(&l, TICKET_ABORTING, NULL, &err), 0);
 }
 
 /* --- records */
