@@ -201,6 +201,7 @@ int filestore_activate(FileStore *fs, struct storaged_error *err)
         r = check_unique_dirs(fs, err); /* links between them show only now */
         if (r < 0)
                 return r;
+        store_remove_old_marks(fs);
         return store_remove_leftovers(fs, err);
 }
 

@@ -62,6 +62,9 @@ int filestore_check_config(const struct storaged_config *config, STORAGED_ERR);
  */
 int filestore_activate(FileStore *fs, STORAGED_ERR);
 
+/* The marks of `identify`, on trees that were reached; *ret is an enum storaged_mark. */
+int filestore_mark(FileStore *fs, const struct storaged_identify_spec *spec, uint32_t *ret, STORAGED_ERR);
+
 /* Operations, for the plugin's table. */
 int filestore_status(void *self, struct storaged_status *ret, STORAGED_ERR);
 int filestore_health(void *self, storaged_finding_fn fn, void *userdata, STORAGED_ERR);

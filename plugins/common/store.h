@@ -51,3 +51,6 @@ static inline void store_tmp_dropp(StoreTmp *tmp)
         if (tmp->tree && tmp->tree->ops->unlink(tmp->tree, tmp->rel) == -EISDIR)
                 (void) tree_remove_all(tmp->tree, tmp->rel, 64);
 }
+
+/* Marks of checks that were killed, a day old or older (mark.c). */
+void store_remove_old_marks(FileStore *fs);

@@ -213,6 +213,24 @@ static int dir_probe(void *self, struct storaged_error *err)
         return dir_reach(self, FILESTORE_CONTROL, err);
 }
 
+/* A directory has no name of its own that two machines would agree on: the mark is the proof. */
+static int dir_identify(void *self, const struct storaged_identify_spec *spec, struct storaged_identity *ret,
+                        struct storaged_error *err)
+{
+        struct storaged_identity id = { .size = ret->size, .kind = "directory" };
+        Dir *d = self;
+        int r = dir_reach(&d->store, FILESTORE_CONTROL, err);
+
+        if (r >= 0)
+                r = filestore_mark(&d->store, spec, &id.mark, err);
+        if (r < 0)
+                return r;
+        (void) snprintf(id.detail, sizeof(id.detail), "%.200s, device %u:%u", d->store.path,
+                        major((dev_t) d->root_dev), minor((dev_t) d->root_dev));
+        *ret = id;
+        return 0;
+}
+
 static const struct storaged_property dir_properties[] = {
         { .name = "path", .flags = STORAGED_PROPERTY_REQUIRED | STORAGED_PROPERTY_FIXED },
         { .name = "content" },
@@ -275,6 +293,7 @@ static struct storaged_plugin dir_plugin = {
         .upload = filestore_upload,
         .set_notes = filestore_set_notes,
         .set_protected = filestore_set_protected,
+        .identify = dir_identify,
 };
 
 STORAGED_REGISTER(dir_plugin)

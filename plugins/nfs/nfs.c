@@ -314,6 +314,39 @@ static int nfs_status(void *self, struct storaged_status *ret, STORAGED_ERR)
 }
 
 /*
+ * The export's root as the server numbers it: two servers of one name differ there or by the mark. Looking goes over
+ * libnfs, so a node that has never mounted the export can look.
+ */
+static int nfs_identify(void *self, const struct storaged_identify_spec *spec, struct storaged_identity *ret,
+                        STORAGED_ERR)
+{
+        struct storaged_identity id = { .size = ret->size, .kind = "nfs-export" };
+        bool is_change = spec->mark == STORAGED_MARK_WRITE || spec->mark == STORAGED_MARK_REMOVE;
+        char root[] = "/";
+        LinkStat st = { .path = root };
+        Nfs *n = self;
+        int r = nfs_reach(&n->fs, FILESTORE_CONTROL | (is_change ? FILESTORE_DATA : 0), err);
+
+        if (r < 0)
+                return r;
+        r = link_stat_many(&n->link, &st, 1);
+        if (r >= 0)
+                r = st.status;
+        if (r < 0)
+                return error_set(err, r, "storage '%s': NFS server '%s' does not tell the root of export '%s': %s",
+                                 n->fs.storage, n->server.name, n->export_path, strerror(-r));
+        r = filestore_mark(&n->fs, spec, &id.mark, err);
+        if (r < 0)
+                return r;
+        (void) snprintf(id.id, sizeof(id.id), "%.200s fileid %llu", n->export_path,
+                        (unsigned long long) st.st.nfs_ino);
+        (void) snprintf(id.detail, sizeof(id.detail), "%.80s:%.80s at %.46s, NFSv%u", n->server.name, n->export_path,
+                        n->link.addr, n->link.version);
+        *ret = id;
+        return 0;
+}
+
+/*
  * --- changes
  *
  * Some of the file store's operations need no more than the control tree. Here that tree changes things by way of
@@ -589,6 +622,7 @@ static struct storaged_plugin nfs_plugin = {
         .upload = nfs_upload,
         .set_notes = nfs_set_notes,
         .set_protected = nfs_set_protected,
+        .identify = nfs_identify,
 };
 
 STORAGED_REGISTER(nfs_plugin)

@@ -3,6 +3,7 @@
 #include "host/call.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* --- without a storage */
 
@@ -108,4 +109,48 @@ int call_repair(Call *c)
         r = c->ops->repair(c->self, code, json_get_bool(c->args, "dry_run", false), finding_row, c->reply, c->err);
         jsonw_array_end(c->reply);
         return r;
+}
+
+/* --- identity */
+
+static const char *const mark_words[] = {
+        [STORAGED_MARK_NONE] = "none",     [STORAGED_MARK_WRITE] = "write",     [STORAGED_MARK_LOOK] = "look",
+        [STORAGED_MARK_REMOVE] = "remove", [STORAGED_MARK_MISSING] = "missing",
+};
+
+static uint32_t mark_of(const char *word)
+{
+        for (uint32_t i = 0; word && i < STORAGED_MARK_MISSING; i++)
+                if (str_eq(word, mark_words[i]))
+                        return i;
+        return STORAGED_MARK_NONE;
+}
+
+static bool is_mark_name(const char *name)
+{
+        return name && strlen(name) == 32 && strspn(name, "0123456789abcdef") == 32;
+}
+
+int call_identify(Call *c)
+{
+        struct storaged_identify_spec spec = { .size = sizeof(spec), .mark = mark_of(json_get_string(c->args, "mark")) };
+        struct storaged_identity id = { .size = sizeof(id) };
+        int r;
+
+        if (spec.mark != STORAGED_MARK_NONE) {
+                spec.name = json_get_string(c->args, "name");
+                if (!is_mark_name(spec.name))
+                        return error_set_param(c->err, -EINVAL, "name", "a mark's name is 32 hexadecimal digits");
+        }
+        r = c->ops->identify(c->self, &spec, &id, c->err);
+        if (r < 0)
+                return r;
+        id.kind[sizeof(id.kind) - 1] = id.id[sizeof(id.id) - 1] = id.detail[sizeof(id.detail) - 1] = '\0';
+        jsonw_object_begin(c->reply);
+        call_add_text(c->reply, "kind", id.kind);
+        call_add_text(c->reply, "id", id.id);
+        call_add_text(c->reply, "detail", id.detail);
+        call_add_text(c->reply, "mark", id.mark <= STORAGED_MARK_MISSING ? mark_words[id.mark] : "none");
+        jsonw_object_end(c->reply);
+        return 0;
 }

@@ -56,6 +56,7 @@ int call_probe(Call *c);
 int call_status(Call *c);
 int call_health(Call *c);
 int call_repair(Call *c);
+int call_identify(Call *c);
 
 /* call-action.c */
 int call_act(Call *c);

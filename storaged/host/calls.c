@@ -66,6 +66,7 @@ static const struct {
         { CALL(set_notes, set_notes), true },
         { CALL(set_protected, set_protected), true },
         { CALL(act, act), false },
+        { CALL(identify, identify), true },
 };
 
 /* Every failure leaves with a code and a sentence, also where a plugin forgot it. */

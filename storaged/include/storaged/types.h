@@ -107,6 +107,30 @@ struct storaged_holder {
         bool is_exclusive;
 };
 
+/* What `identify` does beside telling: a mark in the storage that other nodes look for. */
+enum storaged_mark {
+        STORAGED_MARK_NONE = 0, /* asked: tell only. Told: this type has no marks, `id` alone proves it */
+        STORAGED_MARK_WRITE,    /* asked: leave the mark. Told: it is there now */
+        STORAGED_MARK_LOOK,     /* asked: look for it. Told: it was found, with its content */
+        STORAGED_MARK_REMOVE,   /* asked: take it away. Told: it is away */
+        STORAGED_MARK_MISSING,  /* told: it was looked for and is not there */
+};
+
+struct storaged_identify_spec {
+        uint32_t size;
+        uint32_t mark;    /* enum storaged_mark */
+        const char *name; /* of the mark: 32 hexadecimal digits that no other check has; NULL with MARK_NONE */
+};
+
+/* Which thing a storage reaches from this node. Nodes that reach the same thing tell the same `kind` and `id`. */
+struct storaged_identity {
+        uint32_t size;
+        uint32_t mark;    /* enum storaged_mark */
+        char kind[32];    /* what `id` is: "vg-uuid", "ceph-pool", "nfs-export", "directory" */
+        char id[256];     /* of the thing itself, as it tells; "": it has none, only the mark proves it */
+        char detail[256]; /* for people: where it was found; may differ between nodes */
+};
+
 /* A finding of a health check. */
 struct storaged_finding {
         uint32_t size;
