@@ -39,10 +39,9 @@ PLUGINS := $(patsubst plugins/%/plugin.mk,%,$(wildcard plugins/*/plugin.mk))
 PLUGIN_COMMON_SRC := $(wildcard plugins/common/*.c)
 PLUGIN_COMMON_OBJ := $(PLUGIN_COMMON_SRC:%.c=$(B)/obj/%.o)
 
-# clusterfs is unfinished and has a target of its own: check-clusterfs.
-UNIT_SRC := $(filter-out tests/unit/clusterfs/%,$(wildcard tests/unit/*/test-*.c))
+UNIT_SRC := $(wildcard tests/unit/*/test-*.c)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/unit/%)
-FUZZ_SRC := $(filter-out tests/fuzz/fuzz-clusterfs-%.c,$(wildcard tests/fuzz/fuzz-*.c))
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz-*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=build-fuzz/%)
 
 .DELETE_ON_ERROR:

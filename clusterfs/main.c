@@ -55,7 +55,7 @@ static const char usage[] =
         "The cluster file system: mounts the files that all nodes of a cluster share.\n\n"
         "  --mount DIR           where (default /etc/pve)\n"
         "  --state DIR           database, and what was changed alone (default /var/lib/storaged/clusterfs)\n"
-        "  --run DIR             notify.sock (default /run/storaged/clusterfs)\n"
+        "  --run DIR             notify.sock (default /run/clusterfs)\n"
         "  --node NAME           this node's name (default: host name up to the first dot)\n"
         "  -l, --local           without Corosync: this node alone decides\n"
         "  -f, --foreground      don't become a daemon\n"
@@ -454,7 +454,7 @@ int main(int argc, char **argv)
 {
         Daemon d = { .options = { .mount = "/etc/pve",
                                   .state = "/var/lib/storaged/clusterfs",
-                                  .run = "/run/storaged/clusterfs",
+                                  .run = "/run/clusterfs",
                                   .corosync_conf = "/etc/corosync/corosync.conf",
                                   .is_full = true,
                                   .max_mib = TREE_SIZE_MAX_DEFAULT >> 20,

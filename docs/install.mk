@@ -12,13 +12,15 @@ MAN5 = $(wildcard docs/man/*.5)
 
 install: all cli-docs ## into DESTDIR (default /), below prefix (default /usr)
 	install -D -m 0755 -t $(DESTDIR)$(prefix)/sbin $(B)/storaged $(B)/pvesm
+	$(if $(HAVE_CLUSTERFS),install -D -m 0755 -t $(DESTDIR)$(prefix)/sbin $(B)/clusterfs)
 	install -D -m 0755 -t $(DESTDIR)$(libdir)/storaged $(B)/storaged-worker
 	install -D -m 0755 hooks/libvirt/qemu $(DESTDIR)$(libdir)/storaged/hooks/libvirt-qemu
 	install -D -m 0644 -t $(DESTDIR)$(libdir)/storaged/plugins $(INSTALLED_PLUGINS:%=$(B)/plugins/%.so)
 	install -D -m 0644 -t $(DESTDIR)$(prefix)/include/storaged storaged/include/storaged/*.h
 	install -d $(DESTDIR)$(unitdir)
-	sed 's|@sbindir@|$(prefix)/sbin|' dist/storaged.service > $(DESTDIR)$(unitdir)/storaged.service
-	chmod 0644 $(DESTDIR)$(unitdir)/storaged.service
+	for u in storaged $(if $(HAVE_CLUSTERFS),clusterfs); do \
+	   sed 's|@sbindir@|$(prefix)/sbin|' dist/$$u.service > $(DESTDIR)$(unitdir)/$$u.service && \
+	   chmod 0644 $(DESTDIR)$(unitdir)/$$u.service || exit 1; done
 	install -D -m 0644 $(B)/pvesm.1 $(DESTDIR)$(mandir)/man1/pvesm.1
 	install -D -m 0644 $(B)/pvesm.bash-completion $(DESTDIR)$(prefix)/share/bash-completion/completions/pvesm
 	$(if $(MAN5),install -D -m 0644 -t $(DESTDIR)$(mandir)/man5 $(MAN5))

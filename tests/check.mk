@@ -7,10 +7,10 @@ SECONDS ?= 60
 .PHONY: check-unit check-system check-fault check-fuzz
 
 check: all test-binaries contract-binaries $(FUZZ_READY) ## all tests but the lab's (check-lab); ends with `N passed, N failed, N skipped`
-	$(Q)$(RUN_TESTS) unit contract abi system fault fuzz layers
+	$(Q)$(RUN_TESTS) unit contract abi system fault clusterfs fuzz layers
 
 check-fast: all test-binaries contract-binaries $(FUZZ_READY) ## the same without what is slow
-	$(Q)$(RUN_TESTS) --fast --fuzz-seconds 1 unit contract abi system fault fuzz layers
+	$(Q)$(RUN_TESTS) --fast --fuzz-seconds 1 unit contract abi system fault clusterfs fuzz layers
 
 check-unit: all test-binaries ## unit tests
 	$(Q)$(RUN_TESTS) unit

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tests of the cluster file system: unit tests, one node, three nodes. The last line is the result.
+"""Tests of the cluster file system: one node, three nodes. The last line is the result.
 
-    check.py [WORD...]      only tests whose name contains one of the words
+    check.py [--unit] [WORD...]      only tests whose name contains one of the words; --unit: the unit tests too
 """
 import glob
 import os
@@ -19,7 +19,8 @@ import cluster  # noqa: E402
 import test_cluster  # noqa: E402
 import test_local  # noqa: E402
 
-WORDS = sys.argv[1:]
+UNIT = "--unit" in sys.argv[1:]
+WORDS = [w for w in sys.argv[1:] if w != "--unit"]
 total = {"passed": 0, "failed": 0, "skipped": 0}
 
 
@@ -95,7 +96,8 @@ def run_cluster():
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that namespaces and mounts are taken away
-    run_unit()
+    if UNIT:
+        run_unit()
     reason = why_not()
     if reason:
         for name, _ in tests_of(test_local, "test_") + tests_of(test_cluster, "test_"):
