@@ -2,8 +2,7 @@
 /*
  * The replicated tree. Nodes are found by number and by (parent, name) in two hash tables that grow together; guests'
  * configs in a third, which makes a VMID unique in the cluster. A file's content is an immutable, counted object: a
- * change puts another one in its place. The invariant: tree_apply() either does all of a change or nothing, and what
- * it does depends on the tree and the change alone.
+ * change puts another one in its place.
  */
 #include "clusterfs/tree.h"
 
@@ -14,6 +13,7 @@
 
 #include "base/str.h"
 #include "base/vec.h"
+#include "clusterfs/tree-parts.h"
 
 #define BUCKETS_FIRST 64
 
@@ -106,7 +106,7 @@ static Node **bucket_vmid(const Tree *t, uint32_t vmid)
                 *_p_ = (node);       \
         } while (0)
 
-static Node *guest_find(const Tree *t, uint32_t vmid)
+Node *tree_guest_find(const Tree *t, uint32_t vmid)
 {
         for (Node *n = *bucket_vmid(t, vmid); n; n = n->hash_vmid)
                 if (n->vmid == vmid)
@@ -114,21 +114,21 @@ static Node *guest_find(const Tree *t, uint32_t vmid)
         return NULL;
 }
 
-static void link_name(Tree *t, Node *n)
+void tree_link_name(Tree *t, Node *n)
 {
         CHAIN_ADD(bucket_name(t, n->parent, n->name, strlen(n->name)), n, hash_name);
         if (n->vmid)
                 CHAIN_ADD(bucket_vmid(t, n->vmid), n, hash_vmid);
 }
 
-static void unlink_name(Tree *t, Node *n)
+void tree_unlink_name(Tree *t, Node *n)
 {
         CHAIN_REMOVE(bucket_name(t, n->parent, n->name, strlen(n->name)), n, hash_name);
         if (n->vmid)
                 CHAIN_REMOVE(bucket_vmid(t, n->vmid), n, hash_vmid);
 }
 
-static void attach(Node *n, Node *parent)
+void node_attach(Node *n, Node *parent)
 {
         n->parent = parent;
         n->prev = NULL;
@@ -139,7 +139,7 @@ static void attach(Node *n, Node *parent)
         parent->n_children++;
 }
 
-static void detach(Node *n)
+void node_detach(Node *n)
 {
         if (n->prev)
                 n->prev->next = n->next;
@@ -175,7 +175,7 @@ static int relink(void *userdata, Node *n)
 
         CHAIN_ADD(bucket_ino(t, n->ino), n, hash_ino);
         if (n->parent)
-                link_name(t, n);
+                tree_link_name(t, n);
         return 0;
 }
 
@@ -230,7 +230,7 @@ Tree *tree_free(Tree *t)
                         continue;
                 }
                 if (up)
-                        detach(n);
+                        node_detach(n);
                 (void) node_free(n);
                 n = up;
         }
@@ -331,14 +331,14 @@ bool node_is_private(const Node *n)
         return false;
 }
 
-static bool is_lock_dir(const Node *n)
+bool node_is_lock_dir(const Node *n)
 {
         return is_at(n, "lock", 2) && is_at(n->parent, "priv", 1);
 }
 
 bool node_is_lock(const Node *n)
 {
-        return n->type == NODE_DIR && n->parent && is_lock_dir(n->parent);
+        return n->type == NODE_DIR && n->parent && node_is_lock_dir(n->parent);
 }
 
 uint32_t node_guest_id(const Node *parent, const char *name, size_t len)
@@ -391,385 +391,33 @@ int tree_insert(Tree *t, const NodeSpec *spec, Node **ret)
         n->generation = t->generation;
         n->name = strndup(spec->name, spec->name_len);
         n->vmid = spec->type == NODE_FILE ? node_guest_id(parent, spec->name, spec->name_len) : 0;
-        if (!n->name || (n->vmid && guest_find(t, n->vmid))) {
+        if (!n->name || (n->vmid && tree_guest_find(t, n->vmid))) {
                 int r = n->name ? -EEXIST : -ENOMEM;
 
                 (void) node_free(n);
                 return r;
         }
         n->content = content_ref(spec->content);
-        attach(n, parent);
+        node_attach(n, parent);
         t->n_nodes++;
         t->bytes += n->content ? n->content->size : 0;
         CHAIN_ADD(bucket_ino(t, n->ino), n, hash_ino);
-        link_name(t, n);
+        tree_link_name(t, n);
         tables_grow(t);
         if (ret)
                 *ret = n;
         return 0;
 }
 
-/* --- applying ------------------------------------------------------------------------------------------- */
-
-static void tell_put(Tree *t, const Node *n, bool content)
+void tree_remove(Tree *t, Node *n)
 {
-        if (t->sink)
-                t->sink->put(t->sink->userdata, n, content);
-}
-
-static void tell_changed(Tree *t, const Node *n)
-{
-        if (t->sink)
-                t->sink->changed(t->sink->userdata, n);
-}
-
-/* The next version, given to `n` as the one of its last change. */
-static void stamp(Tree *t, Node *n, const Op *op, uint64_t term)
-{
-        t->version = (Version){ .term = term, .index = t->version.index + 1 };
-        n->version = t->version;
-        n->writer = op->writer;
-        n->seen_usec = t->now_usec;
-}
-
-static void touch_dir(Tree *t, Node *dir, const Op *op)
-{
-        dir->mtime = op->mtime;
-        tell_put(t, dir, false);
-}
-
-static void remove_node(Tree *t, Node *n)
-{
-        tell_changed(t, n);
-        if (t->sink)
-                t->sink->drop(t->sink->userdata, n);
-        unlink_name(t, n);
+        tree_unlink_name(t, n);
         CHAIN_REMOVE(bucket_ino(t, n->ino), n, hash_ino);
-        detach(n);
+        node_detach(n);
         t->bytes -= n->content ? n->content->size : 0;
         t->n_nodes--;
         (void) node_free(n);
 }
-
-static int find_dir(const Tree *t, uint64_t ino, Node **ret)
-{
-        Node *n = tree_find(t, ino);
-
-        if (!n)
-                return -ENOENT;
-        if (n->type != NODE_DIR)
-                return -ENOTDIR;
-        *ret = n;
-        return 0;
-}
-
-static int check_room(const Tree *t, size_t old, size_t new)
-{
-        if (new > OP_FILE_MAX)
-                return -EFBIG;
-        return new > old && t->bytes - old + new > t->max_bytes ? -ENOSPC : 0;
-}
-
-static int add_node(Tree *t, const Op *op, uint64_t term, uint8_t type, Content *content, uint64_t *ret_ino)
-{
-        NodeSpec spec = { .ino = t->version.index + 1,
-                          .parent = op->ino,
-                          .name = op->name,
-                          .name_len = op->name_len,
-                          .type = type,
-                          .mtime = op->mtime,
-                          .content = content };
-        Node *n = NULL;
-        int r;
-
-        if (t->n_nodes >= TREE_NODES_MAX)
-                return -ENOSPC;
-        r = check_room(t, 0, content ? content->size : 0);
-        if (r == 0)
-                r = tree_insert(t, &spec, &n);
-        if (r < 0)
-                return r;
-        stamp(t, n, op, term);
-        tell_put(t, n, true);
-        touch_dir(t, n->parent, op);
-        tell_changed(t, n);
-        *ret_ino = n->ino;
-        return 0;
-}
-
-static int apply_create(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
-{
-        AUTO(content_unrefp) Content *c = NULL;
-        Node *dir;
-        int r = find_dir(t, op->ino, &dir);
-
-        if (r < 0)
-                return r;
-        if (op->type == OP_MKDIR)
-                return add_node(t, op, term, NODE_DIR, NULL, ret_ino);
-        c = content_new(0);
-        return c ? add_node(t, op, term, NODE_FILE, c, ret_ino) : -ENOMEM;
-}
-
-static int set_content(Tree *t, const Op *op, uint64_t term, Node *n, Content *c, uint64_t *ret_ino)
-{
-        int r = check_room(t, n->content->size, c->size);
-
-        if (r < 0)
-                return r;
-        t->bytes = t->bytes - n->content->size + c->size;
-        (void) content_unref(n->content);
-        n->content = content_ref(c);
-        n->mtime = op->mtime;
-        stamp(t, n, op, term);
-        tell_put(t, n, true);
-        tell_changed(t, n);
-        *ret_ino = n->ino;
-        return 0;
-}
-
-/* The old content up to `size`, zeros behind its end. */
-static Content *content_resized(const Content *old, size_t size)
-{
-        Content *c = content_new(size);
-        size_t keep = old->size < size ? old->size : size;
-
-        if (!c)
-                return NULL;
-        memcpy(c->data, old->data, keep);
-        memset(c->data + keep, 0, size - keep);
-        return c;
-}
-
-static size_t size_after_write(const Content *old, const Op *op)
-{
-        size_t size = old->size;
-
-        if (op->flags & OP_REPLACE)
-                return op->data_len;
-        if (op->flags & OP_APPEND)
-                return size + op->data_len;
-        for (size_t i = 0; i < op->n_extents; i++) {
-                size_t end = (size_t) op->extents[i].offset + op->extents[i].len;
-
-                size = end > size ? end : size;
-        }
-        return size;
-}
-
-static Content *content_written(const Content *old, const Op *op)
-{
-        size_t size = size_after_write(old, op);
-        Content *c = content_resized(old, size);
-        const uint8_t *p = op->data;
-
-        if (!c)
-                return NULL;
-        if (op->flags & OP_REPLACE)
-                memcpy(c->data, op->data, op->data_len);
-        if (op->flags & OP_APPEND)
-                memcpy(c->data + old->size, op->data, op->data_len);
-        for (size_t i = 0; i < op->n_extents; i++) {
-                memcpy(c->data + op->extents[i].offset, p, op->extents[i].len);
-                p += op->extents[i].len;
-        }
-        return c;
-}
-
-/* A file that is gone was removed while open: what is written to it has no reader, as on any file system. */
-static int apply_write(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
-{
-        AUTO(content_unrefp) Content *c = NULL;
-        Node *n = tree_find(t, op->ino);
-        int r;
-
-        if (!n)
-                return 0;
-        if (n->type != NODE_FILE)
-                return -EISDIR;
-        r = check_room(t, n->content->size, size_after_write(n->content, op));
-        if (r < 0)
-                return r;
-        c = content_written(n->content, op);
-        return c ? set_content(t, op, term, n, c, ret_ino) : -ENOMEM;
-}
-
-static int apply_truncate(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
-{
-        AUTO(content_unrefp) Content *c = NULL;
-        Node *n = tree_find(t, op->ino);
-
-        if (!n)
-                return -ENOENT;
-        if (n->type != NODE_FILE)
-                return -EISDIR;
-        if (op->size > OP_FILE_MAX)
-                return -EFBIG;
-        c = content_resized(n->content, (size_t) op->size);
-        return c ? set_content(t, op, term, n, c, ret_ino) : -ENOMEM;
-}
-
-static int apply_put(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
-{
-        AUTO(content_unrefp) Content *c = NULL;
-        Node *dir, *n;
-        int r = find_dir(t, op->ino, &dir);
-
-        if (r < 0)
-                return r;
-        n = tree_lookup(t, dir, op->name, op->name_len);
-        if (n && n->type != NODE_FILE)
-                return -EISDIR;
-        c = content_new(op->data_len);
-        if (!c)
-                return -ENOMEM;
-        memcpy(c->data, op->data, op->data_len);
-        return n ? set_content(t, op, term, n, c, ret_ino) : add_node(t, op, term, NODE_FILE, c, ret_ino);
-}
-
-static int apply_remove(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
-{
-        Node *dir, *n;
-        int r = find_dir(t, op->ino, &dir);
-
-        if (r < 0)
-                return r;
-        n = tree_lookup(t, dir, op->name, op->name_len);
-        if (!n)
-                return -ENOENT;
-        if (op->type == OP_UNLINK && n->type == NODE_DIR)
-                return -EISDIR;
-        if (op->type == OP_RMDIR && n->type != NODE_DIR)
-                return -ENOTDIR;
-        if (n->n_children)
-                return -ENOTEMPTY;
-        *ret_ino = n->ino;
-        stamp(t, n, op, term);
-        remove_node(t, n);
-        touch_dir(t, dir, op);
-        return 0;
-}
-
-static int check_rename(const Node *n, const Node *target, const Node *to, const Op *op)
-{
-        if (node_is_lock(n) || (target && node_is_lock(target)) || is_lock_dir(n))
-                return -EACCES;
-        for (const Node *i = to; i; i = i->parent)
-                if (i == n)
-                        return -EINVAL;
-        if (n->type == NODE_DIR && n->n_children)
-                return -ENOTEMPTY;
-        if (n->type == NODE_DIR && is_lock_dir(to))
-                return -EACCES;
-        if (!target)
-                return 0;
-        if (op->flags & OP_NOREPLACE)
-                return -EEXIST;
-        if (n->type == NODE_FILE && target->type == NODE_DIR)
-                return -EISDIR;
-        if (n->type == NODE_DIR && target->type == NODE_FILE)
-                return -ENOTDIR;
-        return target->n_children ? -ENOTEMPTY : 0;
-}
-
-static int apply_rename(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
-{
-        AUTO(freep) char *name = NULL;
-        Node *from, *to, *n, *target, *guest;
-        uint32_t vmid;
-        int r = find_dir(t, op->ino, &from);
-
-        if (r == 0)
-                r = find_dir(t, op->ino2, &to);
-        if (r < 0)
-                return r;
-        n = tree_lookup(t, from, op->name, op->name_len);
-        target = tree_lookup(t, to, op->name2, op->name2_len);
-        if (!n)
-                return -ENOENT;
-        if (n == target)
-                return 0;
-        r = check_rename(n, target, to, op);
-        if (r < 0)
-                return r;
-        vmid = n->type == NODE_FILE ? node_guest_id(to, op->name2, op->name2_len) : 0;
-        guest = vmid ? guest_find(t, vmid) : NULL;
-        if (guest && guest != n && guest != target)
-                return -EEXIST;
-        name = strndup(op->name2, op->name2_len);
-        if (!name)
-                return -ENOMEM;
-
-        tell_changed(t, n);
-        if (target)
-                remove_node(t, target);
-        unlink_name(t, n);
-        detach(n);
-        free(n->name);
-        n->name = TAKE(name);
-        n->vmid = vmid;
-        attach(n, to);
-        link_name(t, n);
-        stamp(t, n, op, term);
-        tell_put(t, n, false);
-        touch_dir(t, from, op);
-        if (to != from)
-                touch_dir(t, to, op);
-        tell_changed(t, n);
-        *ret_ino = n->ino;
-        return 0;
-}
-
-static int apply_utime(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
-{
-        Node *n = tree_find(t, op->ino);
-
-        if (!n)
-                return -ENOENT;
-        if (node_is_lock(n) && n->writer != op->writer)
-                return -EACCES;
-        n->mtime = op->mtime;
-        stamp(t, n, op, term);
-        tell_put(t, n, false);
-        tell_changed(t, n);
-        *ret_ino = n->ino;
-        return 0;
-}
-
-/* Only the lock that was seen to be expired: one taken anew since has another version. */
-static int apply_lock_drop(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
-{
-        Node *n = tree_find(t, op->ino), *dir;
-
-        if (!n || !node_is_lock(n))
-                return -ENOENT;
-        if (n->version.term != op->term || n->version.index != op->index)
-                return -EAGAIN;
-        if (n->n_children)
-                return -ENOTEMPTY;
-        dir = n->parent;
-        *ret_ino = n->ino;
-        stamp(t, n, op, term);
-        remove_node(t, n);
-        touch_dir(t, dir, op);
-        return 0;
-}
-
-int tree_apply(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
-{
-        static int (*const apply[])(Tree *, const Op *, uint64_t, uint64_t *) = {
-                [OP_CREATE] = apply_create,     [OP_MKDIR] = apply_create,  [OP_UNLINK] = apply_remove,
-                [OP_RMDIR] = apply_remove,      [OP_RENAME] = apply_rename, [OP_WRITE] = apply_write,
-                [OP_TRUNCATE] = apply_truncate, [OP_UTIME] = apply_utime,   [OP_LOCK_DROP] = apply_lock_drop,
-                [OP_PUT] = apply_put,
-        };
-
-        if (op->type == 0 || op->type > OP_TYPE_MAX)
-                return -EPROTO;
-        return apply[op->type](t, op, term, ret_ino);
-}
-
-/* --- checksum ------------------------------------------------------------------------------------------- */
 
 typedef struct NodeList {
         VEC(Node *) nodes;

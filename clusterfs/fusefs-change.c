@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Changes by name: each becomes an Op, and its request waits for the engine's answer. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clusterfs/fusefs-parts.h"
+
+static void fusefs_add_handle(FuseFs *fs, Handle *h)
+{
+        h->next = fs->handles;
+        fs->handles = h;
+}
+
+static void request_free(Request *q)
+{
+        (void) handle_unref(q->handle);
+        free(q->name);
+        free(q);
+}
+
+Request *request_new(fuse_req_t req, enum reply reply)
+{
+        Request *q = calloc(1, sizeof(*q));
+
+        if (!q) {
+                (void) fuse_reply_err(req, ENOMEM);
+                return NULL;
+        }
+        q->fs = fusefs_of(req);
+        q->req = req;
+        q->reply = reply;
+        return q;
+}
+
+void fusefs_set_truncated(Handle *h)
+{
+        Content *empty = content_new(0);
+
+        if (!empty)
+                return;
+        (void) content_unref(h->base);
+        h->base = empty;
+        h->is_replace = h->is_truncated = true;
+}
+
+void fusefs_reply_open(fuse_req_t req, FuseFs *fs, Handle *h, struct fuse_file_info *fi,
+                       const struct fuse_entry_param *e)
+{
+        int r;
+
+        fi->fh = (uint64_t) (uintptr_t) h;
+        fi->direct_io = 1;
+        fi->keep_cache = 0;
+        fusefs_add_handle(fs, h);
+        r = e ? fuse_reply_create(req, e, fi) : fuse_reply_open(req, fi);
+        if (r == -ENOENT) { /* the caller was interrupted: there will be no release */
+                fs->handles = h->next;
+                (void) handle_unref(h);
+        }
+}
+
+/* What O_CREAT gives: the new file, or the one that somebody else made first. */
+static void reply_create(Request *q, int result)
+{
+        FuseFs *fs = q->fs;
+        bool made = result == 0;
+        const Node *dir = tree_find(fusefs_tree(fs), q->parent), *n;
+        struct fuse_entry_param e;
+        Handle *h;
+
+        n = dir ? tree_lookup(fusefs_tree(fs), dir, q->name, strlen(q->name)) : NULL;
+        if (result == -EEXIST && n && !(q->fi.flags & O_EXCL))
+                result = 0; /* without a node of that name it is the VMID that exists */
+        if (result == 0 && !n)
+                result = -ENOENT;
+        if (result == 0 && n->type != NODE_FILE)
+                result = -EISDIR;
+        if (result < 0) {
+                (void) fuse_reply_err(q->req, -result);
+                return;
+        }
+        h = handle_new(n->ino, n->content, fuse_req_ctx(q->req)->pid);
+        if (!h) {
+                (void) fuse_reply_err(q->req, ENOMEM);
+                return;
+        }
+        h->is_append = (q->fi.flags & O_APPEND) != 0;
+        if (!made && (q->fi.flags & O_TRUNC))
+                fusefs_set_truncated(h);
+        h->is_replace = h->is_replace || (made && !h->is_append);
+        fusefs_fill_entry(fs, n, h->pid, &e);
+        fusefs_reply_open(q->req, fs, h, &q->fi, &e);
+}
+
+static void reply_entry(Request *q, uint64_t ino)
+{
+        const Node *n = tree_find(fusefs_tree(q->fs), ino);
+        struct fuse_entry_param e;
+
+        if (!n) {
+                (void) fuse_reply_err(q->req, ENOENT);
+                return;
+        }
+        fusefs_fill_entry(q->fs, n, 0, &e);
+        (void) fuse_reply_entry(q->req, &e);
+}
+
+static void on_done(void *userdata, int result, uint64_t ino)
+{
+        Request *q = userdata;
+        const Node *n;
+        struct stat st;
+
+        if (q->reply == REPLY_FLUSH && result == 0) {
+                n = tree_find(fusefs_tree(q->fs), q->ino);
+                if (n && n->content)
+                        handle_published(q->handle, n->content);
+        }
+        if (q->reply == REPLY_CREATE)
+                reply_create(q, result);
+        else if (result < 0 || q->reply == REPLY_ERROR || q->reply == REPLY_FLUSH)
+                (void) (q->req ? fuse_reply_err(q->req, -result) : 0);
+        else if (q->reply == REPLY_ENTRY)
+                reply_entry(q, ino);
+        else if (fusefs_attr(q->fs, q->ino, fuse_req_ctx(q->req)->pid, &st) < 0)
+                (void) fuse_reply_err(q->req, ENOENT);
+        else
+                (void) fuse_reply_attr(q->req, &st, 0);
+        request_free(q);
+}
+
+void request_submit(Request *q, Op *op)
+{
+        op->mtime = op->mtime ? op->mtime : fusefs_now();
+        op->writer = engine_nodeid(q->fs->engine);
+        engine_submit(q->fs->engine, op, on_done, q);
+}
+
+static bool name_is_taken(fuse_ino_t parent, const char *name)
+{
+        return parent == TREE_ROOT_INO && status_lookup(name) >= 0;
+}
+
+/* Checks that hold for every change by name. */
+static bool refuse_name(fuse_req_t req, fuse_ino_t parent, const char *name, int taken)
+{
+        int error = strlen(name) > OP_NAME_MAX ? ENAMETOOLONG : name_is_taken(parent, name) ? taken : 0;
+
+        if (error)
+                (void) fuse_reply_err(req, error);
+        return error != 0;
+}
+
+static void change_name(fuse_req_t req, uint8_t type, fuse_ino_t parent, const char *name, enum reply reply, int taken)
+{
+        Op op = { .type = type, .ino = parent, .name = name, .name_len = strlen(name) };
+        Request *q;
+
+        if (refuse_name(req, parent, name, taken))
+                return;
+        q = request_new(req, reply);
+        if (q)
+                request_submit(q, &op);
+}
+
+void fusefs_do_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+        (void) mode;
+        change_name(req, OP_MKDIR, parent, name, REPLY_ENTRY, EEXIST);
+}
+
+void fusefs_do_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t dev)
+{
+        (void) dev;
+        if (!S_ISREG(mode))
+                (void) fuse_reply_err(req, ENOSYS);
+        else
+                change_name(req, OP_CREATE, parent, name, REPLY_ENTRY, EEXIST);
+}
+
+void fusefs_do_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+        change_name(req, OP_UNLINK, parent, name, REPLY_ERROR, EACCES);
+}
+
+void fusefs_do_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+        change_name(req, OP_RMDIR, parent, name, REPLY_ERROR, EACCES);
+}
+
+void fusefs_do_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t parent2, const char *name2,
+                      unsigned flags)
+{
+        Op op = { .type = OP_RENAME,
+                  .flags = flags & RENAME_NOREPLACE ? OP_NOREPLACE : 0,
+                  .ino = parent,
+                  .ino2 = parent2,
+                  .name = name,
+                  .name_len = strlen(name),
+                  .name2 = name2,
+                  .name2_len = strlen(name2) };
+        Request *q;
+
+        if (flags & ~(unsigned) RENAME_NOREPLACE) {
+                (void) fuse_reply_err(req, EINVAL);
+                return;
+        }
+        if (refuse_name(req, parent, name, EACCES) || refuse_name(req, parent2, name2, EACCES))
+                return;
+        q = request_new(req, REPLY_ERROR);
+        if (q)
+                request_submit(q, &op);
+}
+
+void fusefs_do_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+        (void) target, (void) parent, (void) name;
+        (void) fuse_reply_err(req, ENOSYS);
+}
+
+void fusefs_do_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+        (void) ino, (void) parent, (void) name;
+        (void) fuse_reply_err(req, EPERM);
+}
+
+void fusefs_do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+        Op op = { .type = OP_CREATE, .ino = parent, .name = name, .name_len = strlen(name) };
+        Request *q;
+
+        (void) mode;
+        if (refuse_name(req, parent, name, EEXIST))
+                return;
+        q = request_new(req, REPLY_CREATE);
+        if (!q)
+                return;
+        q->fi = *fi;
+        q->parent = parent;
+        q->name = strdup(name);
+        if (!q->name) {
+                (void) fuse_reply_err(req, ENOMEM);
+                request_free(q);
+                return;
+        }
+        request_submit(q, &op);
+}

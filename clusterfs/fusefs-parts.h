@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* The inside of the mount, for the files fusefs*.c alone. */
+#define FUSE_USE_VERSION 314
+#include <fuse3/fuse_lowlevel.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clusterfs/fusefs.h"
+#include "clusterfs/handle.h"
+
+struct FuseFs {
+        Engine *engine;
+        Status *status;
+        struct fuse_session *session;
+        sd_event *event;
+        sd_event_source *io;
+        struct fuse_buf buffer;
+        Handle *handles;
+        gid_t gid;
+        bool is_mounted;
+};
+
+/* What the answer to a change looks like. */
+enum reply { REPLY_ERROR, REPLY_ENTRY, REPLY_ATTR, REPLY_CREATE, REPLY_FLUSH };
+
+typedef struct Request {
+        FuseFs *fs;
+        fuse_req_t req;
+        enum reply reply;
+        uint64_t ino, parent;
+        Handle *handle; /* of a flush */
+        struct fuse_file_info fi;
+        char *name;
+} Request;
+
+/* fusefs.c */
+FuseFs *fusefs_of(fuse_req_t req);
+const Tree *fusefs_tree(FuseFs *fs);
+int64_t fusefs_now(void);
+
+/* fusefs-attr.c */
+void fusefs_fill_attr(FuseFs *fs, const Node *n, pid_t pid, struct stat *st);
+void fusefs_fill_virtual(FuseFs *fs, enum status_item item, struct stat *st);
+int fusefs_attr(FuseFs *fs, uint64_t ino, pid_t pid, struct stat *st);
+void fusefs_fill_entry(FuseFs *fs, const Node *n, pid_t pid, struct fuse_entry_param *e);
+void fusefs_do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fusefs_do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fusefs_do_readlink(fuse_req_t req, fuse_ino_t ino);
+void fusefs_do_statfs(fuse_req_t req, fuse_ino_t ino);
+void fusefs_do_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n);
+void fusefs_do_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *list);
+void fusefs_do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
+
+/* fusefs-change.c */
+Request *request_new(fuse_req_t req, enum reply reply);
+void request_submit(Request *q, Op *op);
+void fusefs_set_truncated(Handle *h);
+void fusefs_reply_open(fuse_req_t req, FuseFs *fs, Handle *h, struct fuse_file_info *fi,
+                       const struct fuse_entry_param *e);
+void fusefs_do_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void fusefs_do_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t dev);
+void fusefs_do_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fusefs_do_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fusefs_do_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t parent2, const char *name2,
+                      unsigned flags);
+void fusefs_do_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void fusefs_do_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name);
+void fusefs_do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+
+/* fusefs-file.c */
+void fusefs_do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fusefs_do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+void fusefs_do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+                     struct fuse_file_info *fi);
+void fusefs_do_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fusefs_do_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void fusefs_do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* fusefs-dir.c */
+void fusefs_do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fusefs_do_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+void fusefs_do_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fusefs_do_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
