@@ -55,7 +55,8 @@ NODE = """  node {{
   }}
 """
 
-# Private /etc/corosync, /run, /dev/shm and /var/lib/corosync; then tells that it is ready and stays.
+# Private /etc/corosync, /run, /dev/shm and /var/lib/corosync; then tells that it is ready and stays. Under the mount point
+# nothing can be written: what a test writes while no clusterfs is mounted would count as acknowledged.
 HOLDER = """
 set -e
 mount --make-rprivate /
@@ -64,6 +65,7 @@ mount -t tmpfs tmpfs /dev/shm
 mkdir -p /run/corosync
 mount --bind {dir}/etc /etc/corosync
 mount --bind {dir}/lib /var/lib/corosync
+mount -t tmpfs -o ro tmpfs {dir}/mnt
 ip link set lo up
 echo ready
 exec sleep infinity
