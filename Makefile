@@ -24,7 +24,7 @@ LIBS_COMMON := -ljson-c -lnettle
 # A cluster is known from Corosync where its libraries are; storaged/cluster/corosync-none.c stands in where not.
 HAVE_COROSYNC := $(shell $(PKG) --exists libquorum libcmap 2>/dev/null && echo yes)
 LIBS_COROSYNC := $(if $(HAVE_COROSYNC),$(shell $(PKG) --libs libquorum libcmap))
-LIBS_STORAGED := -lmicrohttpd -lgnutls -lcurl-gnutls -lsystemd $(LIBS_COROSYNC) $(LIBS_COMMON)
+LIBS_STORAGED := -lmicrohttpd -lgnutls -lsystemd $(LIBS_COROSYNC) $(LIBS_COMMON)
 LIBS_WORKER := -lsystemd -ldl $(LIBS_COMMON)
 LIBS_PVESM := -lcurl-gnutls $(LIBS_COMMON)
 

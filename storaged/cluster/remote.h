@@ -11,6 +11,12 @@
 
 typedef struct Remote Remote;
 
+/* Sockets, non-blocking; -1: none. Taken over if the call succeeds, and closed when it is over. */
+typedef struct RemoteStream {
+        int body_fd; /* the request's body comes from here, up to its end */
+        int sink_fd; /* the body of an answer 200 goes there */
+} RemoteStream;
+
 typedef struct RemoteCall {
         const char *node, *ip;
         unsigned port;
@@ -19,6 +25,7 @@ typedef struct RemoteCall {
         const char *content_type;       /* of the body, or NULL */
         const void *body;
         size_t len;
+        const RemoteStream *stream; /* NULL: bodies are text in memory */
 } RemoteCall;
 
 /* Once: an answer (any HTTP status), or err: -ETIMEDOUT, -EHOSTDOWN, … Body borrowed. */
@@ -29,8 +36,9 @@ int remote_new(Remote **ret, sd_event *event);
 Remote *remote_free(Remote *r);
 DEFINE_CLEANUP(Remote *, remote_free)
 
+/* With what this node proves who it is; borrowed until the next call of this. */
+void remote_set_certs(Remote *r, const Certs *certs);
 /* All is copied. fn is called from the event loop, never before this returns, and not at all if it fails. */
-int remote_call(Remote *r, const Certs *certs, const RemoteCall *call, remote_fn fn, void *userdata,
-                struct storaged_error *err);
+int remote_call(Remote *r, const RemoteCall *call, remote_fn fn, void *userdata, struct storaged_error *err);
 /* The node is gone: whoever waits for it is told now. */
 void remote_give_up(Remote *r, const char *node);

@@ -107,6 +107,8 @@ static int links_load(Links *l)
                 return r;
         is_new = !l->certs || !str_eq(next->cert, l->certs->cert) || !str_eq(next->ca, l->certs->ca);
         if (is_new) {
+                if (l->remote)
+                        remote_set_certs(l->remote, next);
                 (void) certs_free(l->certs);
                 l->certs = TAKE(next);
         }
@@ -223,7 +225,8 @@ int links_pass_on(Links *l, const LinkCall *call, link_fn fn, void *userdata, st
         if (r < 0)
                 return error_set(err, r, "node '%s' can't be asked: %s", call->node, strerror(-r));
         remote.ip = m->ip;
-        return remote_call(l->remote, l->certs, &remote, fn, userdata, err);
+        remote_set_certs(l->remote, l->certs);
+        return remote_call(l->remote, &remote, fn, userdata, err);
 }
 
 int links_new(Links **ret, Core *core, const char *listen, unsigned port, struct storaged_error *err)

@@ -51,7 +51,7 @@ const PluginOperation plugin_operations[] = {
         { OP(set_notes), false, true },
         { OP(set_protected), false, true },
         { OP(act), false, true },
-        { OP(identify), false, false },
+        { OP(identify), false, true },
         { 0 },
 };
 
