@@ -38,6 +38,10 @@ CLI_OBJ := $(CLI_SRC:%.c=$(B)/obj/%.o)
 PLUGINS := $(patsubst plugins/%/plugin.mk,%,$(wildcard plugins/*/plugin.mk))
 PLUGIN_COMMON_SRC := $(wildcard plugins/common/*.c)
 PLUGIN_COMMON_OBJ := $(PLUGIN_COMMON_SRC:%.c=$(B)/obj/%.o)
+# What the storages of Ceph share: a connection, its limits, monitors' commands. Linked by them alone.
+CEPH_COMMON_SRC := $(wildcard plugins/common-ceph/*.c)
+CEPH_COMMON_OBJ := $(CEPH_COMMON_SRC:%.c=$(B)/obj/%.o)
+LIBS_CEPH := -lrados -ljson-c -lpthread
 
 UNIT_SRC := $(wildcard tests/unit/*/test-*.c)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/unit/%)
@@ -83,6 +87,9 @@ $(B)/libstoraged.a: $(LIB_OBJ)
 $(B)/libplugincommon.a: $(PLUGIN_COMMON_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+$(B)/libcephcommon.a: $(CEPH_COMMON_OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
 define link
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)$(CC) $(LDFLAGS_OURS) $(LDFLAGS) -o $@
@@ -107,12 +114,12 @@ endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_rule,$(p))))
 
 # One binary per tests/unit/<room>/test-x.c; `__wrap_` functions in it become --wrap flags of the linker.
-$(B)/tests/unit/%: tests/unit/%.c $(B)/libstoraged.a $(B)/libplugincommon.a
+$(B)/tests/unit/%: tests/unit/%.c $(B)/libstoraged.a $(B)/libplugincommon.a $(B)/libcephcommon.a
 	$(Q)mkdir -p $(@D)
 	$(if $(Q),@echo "  TEST    $@")
 	$(Q)$(CC) $(CPPFLAGS_OURS) -Istoraged -Iplugins -I. $(CPPFLAGS) $(CFLAGS_OURS) $(CFLAGS) $(LDFLAGS_OURS) \
 	   $$(sed -n 's/.*__wrap_\([a-zA-Z0-9_]*\)(.*/-Wl,--wrap=\1/p' $< | sort -u) \
-	   -o $@ $< $(B)/libstoraged.a $(B)/libplugincommon.a -lcmocka $(LIBS_STORAGED) -lnfs -lmount -lnbd -ldl
+	   -o $@ $< $(B)/libcephcommon.a $(B)/libstoraged.a $(B)/libplugincommon.a $(LIBS_CEPH) -lcmocka $(LIBS_STORAGED) -lnfs -lmount -lnbd -ldl
 
 test-binaries: $(UNIT_BIN)
 

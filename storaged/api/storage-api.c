@@ -102,7 +102,17 @@ static void list_storages(Request *r)
         request_reply_take(r, TAKE(rows));
 }
 
-/* Those of all types are judged by core; these two may come as JSON lists. */
+/* Those of all types are judged by core; these two may come as JSON lists, and these three are whole files. */
+#define PROPERTY_FILES                                                                                             \
+        { .name = "keyring", .flags = PARAM_MULTILINE, .max_length = 65536, .description = "Text of a keyring." }, \
+                { .name = "encryption-key",                                                                        \
+                  .flags = PARAM_MULTILINE,                                                                        \
+                  .max_length = 65536,                                                                             \
+                  .description = "Text of an encryption key, or autogen." },                                       \
+        {                                                                                                          \
+                .name = "master-pubkey", .flags = PARAM_MULTILINE, .max_length = 65536,                            \
+                .description = "Text of a public key (PEM)."                                                       \
+        }
 #define PROPERTY_LISTS                                                                                                 \
         { .name = "content", .flags = PARAM_LIST | PARAM_EMPTY, .description = "What may be kept there." },            \
         {                                                                                                              \
@@ -113,6 +123,7 @@ static const ParamSpec add_params[] = {
         { .name = "type", .flags = PARAM_REQUIRED, .max_length = 63, .description = "Type of storage." },
         { .name = "storage", .flags = PARAM_REQUIRED, .max_length = 255, .description = "Id of the new storage." },
         PROPERTY_LISTS,
+        PROPERTY_FILES,
         { 0 },
 };
 
@@ -122,6 +133,7 @@ static const ParamSpec update_params[] = {
           .max_length = 64,
           .description = "Refuse if storage.cfg has changed since this SHA-1 was shown." },
         PROPERTY_LISTS,
+        PROPERTY_FILES,
         { 0 },
 };
 

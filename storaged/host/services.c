@@ -9,8 +9,10 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -210,6 +212,25 @@ static int service_next_disk_name(void *handle, uint32_t vmid, const char *prefi
         return volname_next_disk(vmid, prefix, "", used, n_used, ret, ret_size, err);
 }
 
+/* No handlers of exit run: threads of the library are still at work. */
+static void service_give_up(void *handle, const struct storaged_error *why)
+{
+        Services *s = handle;
+        StrBuf b = STRBUF_INIT;
+
+        jsonw_object_begin(&b);
+        jsonw_key(&b, "code");
+        jsonw_int(&b, why->code);
+        jsonw_key(&b, "param");
+        jsonw_string(&b, why->param);
+        jsonw_key(&b, "text");
+        jsonw_string(&b, why->text);
+        jsonw_object_end(&b);
+        if (s->socket >= 0 && strbuf_error(&b) == 0)
+                (void) frame_send(s->socket, FRAME_ERROR, s->call, b.data, b.len, -1); /* or the daemon is gone */
+        _exit(EXIT_FAILURE);
+}
+
 void services_init(Services *s, int socket, int log_level, uint32_t naming)
 {
         *s = (Services){
@@ -225,6 +246,7 @@ void services_init(Services *s, int socket, int log_level, uint32_t naming)
                         .fault = service_fault,
                         .parse_volname = service_parse_volname,
                         .next_disk_name = service_next_disk_name,
+                        .give_up = service_give_up,
                 },
                 .socket = socket,
                 .log_level = log_level,

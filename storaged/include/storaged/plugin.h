@@ -79,6 +79,11 @@ struct storaged_host {
          */
         int (*next_disk_name)(void *handle, uint32_t vmid, const char *prefix, const char *const *used, size_t n_used,
                               char *ret, size_t ret_size, struct storaged_error *err);
+        /*
+         * Answers the current call with this failure and ends the process at once, from any thread: for libraries
+         * whose calls may never return. The thread of the call must be inside the library. Does not return.
+         */
+        void (*give_up)(void *handle, const struct storaged_error *why);
         /* append only */
 };
 
