@@ -409,7 +409,8 @@ static const char *check_integer(const Property *p, const char *value, char *buf
 
 static const char *find_fault(const Property *p, const char *value, char *buf, size_t size)
 {
-        bool is_secret = p->flags & STORAGED_PROPERTY_SECRET;
+        /* A password is a line, the other secrets are whole files. */
+        bool is_file = (p->flags & STORAGED_PROPERTY_SECRET) && strcmp(p->name, "password") != 0;
         size_t max = p->max_length ? p->max_length : LENGTH_DEFAULT, len = strnlen(value, max + 1);
 
         if (len > max) {
@@ -418,11 +419,11 @@ static const char *find_fault(const Property *p, const char *value, char *buf, s
         }
         for (size_t i = 0; i < len; i++)
                 if (((unsigned char) value[i] < 0x20 || value[i] == 0x7f) && (value[i] != '\t' || !is_list(p)) &&
-                    !(is_secret && strchr("\n\r\t", value[i]))) /* a whole file; core/secret.c knows which */
+                    !(is_file && strchr("\n\r\t", value[i])))
                         return "it has a control character";
         if (len == 0)
                 return "it is empty";
-        if (is_secret)
+        if (is_file)
                 return NULL;
         if (strchr(BLANKS, value[0]) || strchr(BLANKS, value[len - 1]))
                 return "it begins or ends with a blank";
