@@ -4,6 +4,7 @@
  * be is the daemon's to say; a row only knows how many there are and how they travel.
  */
 #include "cli/run.h"
+#include "cli/show-lun.h"
 #include "cli/show.h"
 #include "cli/verb.h"
 
@@ -44,6 +45,23 @@ static const Param status_params[] = {
         { .name = "target", .complete = "node", .text = "Only shared storages that this node has, too." },
         P_END,
 };
+
+#define P_WWID                                                                        \
+        {                                                                             \
+                .name = "wwid", .flags = POS, .complete = "lun", .text = "The LUN's WWID." \
+        }
+#define P_FRESH                                                                                            \
+        {                                                                                                  \
+                .name = "fresh", .type = PARAM_BOOLEAN, .text = "Look at the disks now, at what is on them, too." \
+        }
+
+static const Param luns_params[] = {
+        P_FRESH,
+        { .name = "transport", .complete = "fc iscsi sas sata nvme", .text = "Only LUNs that come this way." },
+        P_END,
+};
+
+static const Param lun_params[] = { P_WWID, P_FRESH, P_END };
 
 static const Param list_params[] = {
         P_STORAGE,
@@ -664,6 +682,30 @@ const Verb verb_table[] = {
           .path = STORAGE "/repair",
           .show = show_findings,
           .run = run_task },
+        { .name = "scan fc",
+          .text = "LUNs of the SAN by WWID: which node sees which, over how many paths.",
+          .params = luns_params,
+          .method = "GET",
+          .path = "/cluster/luns",
+          .show = show_luns },
+        { .name = "lun list",
+          .text = "LUNs by WWID: which node sees which, over how many paths, and where they disagree.",
+          .params = luns_params,
+          .method = "GET",
+          .path = "/cluster/luns",
+          .show = show_luns },
+        { .name = "lun show",
+          .text = "One LUN, with its paths on every node.",
+          .params = lun_params,
+          .method = "GET",
+          .path = "/cluster/luns/{wwid}",
+          .show = show_lun },
+        { .name = "lun ports",
+          .text = "FC ports of this node with the remote ports they see, and its iSCSI sessions.",
+          .params = no_params,
+          .method = "GET",
+          .path = NODE "/ports",
+          .show = show_ports },
         { .name = "task list",
           .text = "Tasks of this node.",
           .params = tasks_params,

@@ -15,7 +15,7 @@
 
 static const Route *const tables[] = { schema_routes, storage_routes, node_routes,   content_routes, volume_routes,
                                        task_routes,   scan_routes,    config_routes, action_routes,
-                                       migrate_routes };
+                                       migrate_routes, lun_routes };
 
 /* The parts of paths, the same on all routes. */
 static const ParamSpec path_params[] = {
@@ -33,6 +33,7 @@ static const ParamSpec path_params[] = {
         { .name = "upid", .flags = PARAM_REQUIRED, .max_length = 512, .description = "Id of the task." },
         { .name = "type", .flags = PARAM_REQUIRED, .max_length = 63, .description = "Type of storage." },
         { .name = "action", .flags = PARAM_REQUIRED, .max_length = 63, .description = "An action that the type has." },
+        { .name = "wwid", .flags = PARAM_REQUIRED, .max_length = 255, .description = "A LUN's WWID." },
         { .name = "kind", .flags = PARAM_REQUIRED, .max_length = 63, .description = "Type of storage to look for." },
         { 0 },
 };

@@ -19,6 +19,7 @@
 #include "cluster/lock.h"
 #include "cluster/membership.h"
 #include "core/links.h"
+#include "core/lun.h"
 #include "core/migrate.h"
 #include "core/storage.h"
 #include "core/task.h"
@@ -307,6 +308,9 @@ static int core_open_rooms(Core *c, const CoreOptions *o, struct storaged_error 
         if (r < 0)
                 return error_set(err, r, "out of memory");
         storage_table_sync(c->storages);
+        r = luns_new(&c->luns, c);
+        if (r < 0)
+                return error_set(err, r, "out of memory");
         r = links_new(&c->links, c, o->listen, o->port, err);
         if (r < 0)
                 return r;
@@ -365,6 +369,7 @@ Core *core_free(Core *c)
         c->is_stopping = true;
         if (c->locks)
                 cluster_locks_stop(c->locks); /* whoever waits for one ends its work */
+        c->luns = luns_free(c->luns);
         (void) links_free(c->links);
         (void) storage_table_free(c->storages);
         c->storages = NULL;

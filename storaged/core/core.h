@@ -18,6 +18,7 @@
 
 typedef struct ClusterLocks ClusterLocks;
 typedef struct Links Links;
+typedef struct Luns Luns;
 typedef struct Membership Membership;
 typedef struct Recovery Recovery;
 typedef struct StorageTable StorageTable;
@@ -52,6 +53,7 @@ typedef struct Core {
         Membership *members;    /* cluster/membership.h */
         ClusterLocks *locks;    /* cluster/lock.h */
         Links *links;           /* core/links.h; NULL: passive */
+        Luns *luns;             /* core/lun.h; NULL: passive */
         VolumeUse *uses;        /* core/volume-use.h */
         Recovery *recovery;     /* core/migrate.h */
         /*

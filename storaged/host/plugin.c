@@ -153,7 +153,7 @@ static int data_check(const char *path, const struct storaged_plugin *ops, struc
         } rules[] = {
                 { !type_name_is_valid(ops->name), "name must be the type word: small letters, digits and dashes" },
                 { !ops->version || !ops->summary, "version and summary must be given" },
-                { ops->naming < STORAGED_NAMING_FILE || ops->naming > STORAGED_NAMING_PBS,
+                { ops->naming < STORAGED_NAMING_FILE || ops->naming > STORAGED_NAMING_LUN,
                   "naming must be one of STORAGED_NAMING_*" },
                 { ops->sharing > STORAGED_SHARED_ALWAYS, "sharing must be one of STORAGED_SHARED_*" },
                 { ops->contents == 0 || (ops->contents & ~known), "contents must be a mask of STORAGED_CONTENT_*" },

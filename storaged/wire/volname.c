@@ -51,6 +51,7 @@ static const Word naming_words[] = {
         { "iscsi", STORAGED_NAMING_ISCSI },
         { "iscsidirect", STORAGED_NAMING_ISCSIDIRECT },
         { "pbs", STORAGED_NAMING_PBS },
+        { "lun", STORAGED_NAMING_LUN },
         { NULL, 0 },
 };
 
@@ -519,6 +520,23 @@ static const char *parse_iscsidirect(struct storaged_volname *v)
         return NULL;
 }
 
+/* The whole is the name; a LUN belongs to no guest. */
+static const char *parse_lun(struct storaged_volname *v)
+{
+        size_t n = strlen(v->volname);
+
+        if (n < 4 || v->volname[0] < '0' || v->volname[0] > '9')
+                if (!str_skip(v->volname, "eui.") && !str_skip(v->volname, "nvme.") && !str_skip(v->volname, "uuid."))
+                        return "expected a WWID";
+        for (size_t i = 0; i < n; i++)
+                if (v->volname[i] <= ' ' || v->volname[i] > '~' || v->volname[i] == '/' || v->volname[i] == '"')
+                        return "expected a WWID";
+        v->content = STORAGED_CONTENT_IMAGES;
+        set_name(v->name, v->volname, n);
+        set_format(v, "", "raw");
+        return NULL;
+}
+
 /* 2026-11-21T10:00:00Z; the shape and that no field is out of its range. */
 static bool is_rfc3339(const Component *c)
 {
@@ -580,6 +598,7 @@ static const ParseFn parsers[] = {
         [STORAGED_NAMING_ISCSI] = parse_iscsi,
         [STORAGED_NAMING_ISCSIDIRECT] = parse_iscsidirect,
         [STORAGED_NAMING_PBS] = parse_pbs,
+        [STORAGED_NAMING_LUN] = parse_lun,
 };
 
 /* No file system has names longer than this (NAME_MAX). */

@@ -40,6 +40,7 @@ enum storaged_naming {
         STORAGED_NAMING_ISCSI,       /* channel.id.lun.by-id-name */
         STORAGED_NAMING_ISCSIDIRECT, /* lunN */
         STORAGED_NAMING_PBS,         /* backup/vm/100/2026-11-21T10:00:00Z */
+        STORAGED_NAMING_LUN,         /* a WWID: 3600507680c80… */
 };
 
 /* Whether all nodes see the same data. */

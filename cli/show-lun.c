@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * LUNs as text. The matrix says for each node how many of the paths it has are usable, "4/4"; "-" where a node does not see the
+ * LUN, "?" where the node could not be asked. What is wrong stands below, in whole sentences.
+ */
+#include "cli/show-lun.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cli/output.h"
+#include "wire/json.h"
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+
+static const char *text_of(json_object *o, const char *key)
+{
+        const char *s = json_get_string(o, key);
+
+        return s && *s ? s : "-";
+}
+
+static const char *size_text(uint64_t bytes, char buf[OUTPUT_CELL_SIZE])
+{
+        static const char *const units[] = { "B", "K", "M", "G", "T", "P" };
+        double v = (double) bytes;
+        size_t u = 0;
+
+        for (; v >= 1024 && u + 1 < N(units); u++)
+                v /= 1024;
+        (void) snprintf(buf, OUTPUT_CELL_SIZE, v == (double) (uint64_t) v ? "%.0f%s" : "%.2f%s", v, units[u]);
+        return buf;
+}
+
+static const char *cell_size(json_object *row, char buf[OUTPUT_CELL_SIZE])
+{
+        return size_text(json_get_uint(row, "size", 0), buf);
+}
+
+static const char *cell_model(json_object *row, char buf[OUTPUT_CELL_SIZE])
+{
+        const char *vendor = json_get_string(row, "vendor"), *product = json_get_string(row, "product");
+
+        (void) snprintf(buf, OUTPUT_CELL_SIZE, "%s%s%s", vendor ? vendor : "", vendor && product ? " " : "",
+                        product ? product : vendor ? "" : "-");
+        return buf;
+}
+
+/* What is on it, in few words: "VG ibm", "xfs", "empty". */
+static const char *cell_content(json_object *row, char buf[OUTPUT_CELL_SIZE])
+{
+        const char *kind = text_of(row, "content"), *vg = json_get_string(row, "vg");
+
+        if (strcmp(kind, "pv") == 0)
+                (void) snprintf(buf, OUTPUT_CELL_SIZE, vg && *vg ? "VG %.50s" : "PV without VG", vg ? vg : "");
+        else if (strcmp(kind, "none") == 0)
+                (void) snprintf(buf, OUTPUT_CELL_SIZE, "empty");
+        else
+                (void) snprintf(buf, OUTPUT_CELL_SIZE, "%.50s", strcmp(kind, "unknown") == 0 ? "?" : text_of(row, "signature"));
+        return buf;
+}
+
+static const char *cell_state(json_object *row, char buf[OUTPUT_CELL_SIZE])
+{
+        (void) buf;
+        return json_get(row, "held") ? "removing" : text_of(row, "state");
+}
+
+/* "n1 4/4, n2 4/4, n3 -" */
+static void add_nodes_text(json_object *row, json_object *nodes)
+{
+        AUTO(strbuf_deinit) StrBuf b = STRBUF_INIT;
+
+        for (size_t i = 0; nodes && i < json_object_array_length(nodes); i++) {
+                json_object *node = json_object_array_get_idx(nodes, i);
+                const char *name = text_of(node, "node");
+                json_object *lun = json_get(json_get(row, "nodes"), name);
+
+                strbuf_addf(&b, "%s%s ", i > 0 ? ", " : "", name);
+                if (lun)
+                        strbuf_addf(&b, "%" PRId64 "/%" PRId64, json_get_int(lun, "n_active", 0),
+                                    json_get_int(lun, "n_paths", 0));
+                else
+                        strbuf_adds(&b, json_get_bool(node, "online", false) ? "-" : "?");
+        }
+        (void) json_add_string(row, "_nodes", b.data ? b.data : "-");
+}
+
+static void print_findings(json_object *row)
+{
+        json_object *findings = json_get(row, "findings");
+
+        for (size_t i = 0; findings && i < json_object_array_length(findings); i++) {
+                (void) printf("%s: ", text_of(row, "wwid"));
+                output_text(stdout, json_object_get_string(json_object_array_get_idx(findings, i)));
+                (void) fputc('\n', stdout);
+        }
+}
+
+void show_luns(Cli *c, json_object *data)
+{
+        static const Column columns[] = {
+                { .title = "WWID", .key = "wwid", .fits_title = true },
+                { .title = "Size", .cell = cell_size, .fits_title = true, .is_right = true },
+                { .title = "Device", .cell = cell_model, .fits_title = true },
+                { .title = "Way", .key = "transport", .fits_title = true },
+                { .title = "State", .cell = cell_state, .fits_title = true },
+                { .title = "Content", .cell = cell_content, .fits_title = true },
+                { .title = "Paths usable/seen", .key = "_nodes" },
+        };
+        json_object *luns = json_get(data, "luns"), *nodes = json_get(data, "nodes");
+        AUTO(freep) json_object **rows = NULL;
+        size_t n = 0;
+
+        (void) c;
+        if (output_rows(luns, &rows, &n) < 0) {
+                (void) cli_oom();
+                return;
+        }
+        for (size_t i = 0; i < n; i++)
+                add_nodes_text(rows[i], nodes);
+        if (output_table(stdout, columns, N(columns), rows, n, false) < 0)
+                (void) cli_oom();
+        for (size_t i = 0; i < n; i++)
+                print_findings(rows[i]);
+        for (size_t i = 0; nodes && i < json_object_array_length(nodes); i++) {
+                json_object *node = json_object_array_get_idx(nodes, i);
+
+                if (json_get(node, "error"))
+                        (void) fprintf(stderr, "node %s: %s\n", text_of(node, "node"), text_of(node, "error"));
+        }
+}
+
+/* --- one */
+
+static const char *cell_path_state(json_object *row, char buf[OUTPUT_CELL_SIZE])
+{
+        (void) snprintf(buf, OUTPUT_CELL_SIZE, "%.20s %.20s %.20s", text_of(row, "dm_state"), text_of(row, "checker"),
+                        text_of(row, "state"));
+        return buf;
+}
+
+/* The paths of all nodes in one list, each with its node. */
+static json_object *paths_of(json_object *lun)
+{
+        AUTO_JSON *rows = json_object_new_array();
+
+        json_object_object_foreach(json_get(lun, "nodes"), node, view)
+        {
+                json_object *paths = json_get(view, "paths");
+
+                for (size_t i = 0; paths && i < json_object_array_length(paths); i++) {
+                        json_object *path = json_object_get(json_object_array_get_idx(paths, i));
+
+                        (void) json_add_string(path, "_node", node);
+                        if (!json_get(path, "target"))
+                                (void) json_add_string(path, "target", "-");
+                        if (json_object_array_add(rows, path) < 0)
+                                json_object_put(path);
+                }
+        }
+        return TAKE(rows);
+}
+
+static void print_field(const char *name, const char *value)
+{
+        (void) printf("%-10s ", name);
+        output_text(stdout, value);
+        (void) fputc('\n', stdout);
+}
+
+void show_lun(Cli *c, json_object *data)
+{
+        static const Column columns[] = {
+                { .title = "Node", .key = "_node", .fits_title = true },
+                { .title = "Path", .key = "dev", .fits_title = true },
+                { .title = "H:C:T:L", .key = "hctl", .fits_title = true },
+                { .title = "Size", .cell = cell_size, .fits_title = true, .is_right = true },
+                { .title = "State", .cell = cell_path_state, .fits_title = true },
+                { .title = "Target", .key = "target" },
+        };
+        char buf[OUTPUT_CELL_SIZE];
+        AUTO_JSON *paths = paths_of(data);
+        AUTO(freep) json_object **rows = NULL;
+        size_t n = 0;
+
+        (void) c;
+        print_field("WWID", text_of(data, "wwid"));
+        print_field("State", cell_state(data, buf));
+        print_field("Size", cell_size(data, buf));
+        print_field("Device", cell_model(data, buf));
+        print_field("Serial", text_of(data, "serial"));
+        print_field("Way", text_of(data, "transport"));
+        print_field("Used as", text_of(data, "device"));
+        print_field("Content", cell_content(data, buf));
+        print_findings(data);
+        (void) fputc('\n', stdout);
+        if (output_rows(paths, &rows, &n) < 0 || output_table(stdout, columns, N(columns), rows, n, false) < 0)
+                (void) cli_oom();
+}
+
+/* --- ports */
+
+static const char *cell_port(json_object *row, char buf[OUTPUT_CELL_SIZE])
+{
+        (void) buf;
+        return json_get(row, "wwpn") ? text_of(row, "wwpn") : text_of(row, "target");
+}
+
+static const char *cell_speed(json_object *row, char buf[OUTPUT_CELL_SIZE])
+{
+        (void) buf;
+        return text_of(row, "speed");
+}
+
+static const char *cell_roles(json_object *row, char buf[OUTPUT_CELL_SIZE])
+{
+        (void) buf;
+        return text_of(row, "roles");
+}
+
+void show_ports(Cli *c, json_object *data)
+{
+        static const Column columns[] = {
+                { .title = "Kind", .key = "kind", .fits_title = true },
+                { .title = "Name", .key = "name", .fits_title = true },
+                { .title = "State", .key = "state", .fits_title = true },
+                { .title = "Speed", .cell = cell_speed, .fits_title = true },
+                { .title = "Roles", .cell = cell_roles, .fits_title = true },
+                { .title = "WWPN or target", .cell = cell_port },
+        };
+        AUTO(freep) json_object **rows = NULL;
+        size_t n = 0;
+
+        (void) c;
+        if (output_rows(data, &rows, &n) < 0 || output_table(stdout, columns, N(columns), rows, n, false) < 0)
+                (void) cli_oom();
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* LUNs as text. */
+#include "cli/cli.h"
+
+void show_luns(Cli *c, json_object *data);    /* the matrix: a line a LUN, then what is wrong */
+void show_lun(Cli *c, json_object *data);     /* one LUN, a line a path and node */
+void show_ports(Cli *c, json_object *data);
