@@ -82,6 +82,16 @@ int example_export_stream(void *self, STORAGED_VOL, const char *stream_format, c
 int example_import_stream(void *self, const struct storaged_import_spec *spec, STORAGED_VOL, int fd,
                           char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR);
 
+/* --- access.c */
+
+/* There is no volume of that name any more: nobody has it active. */
+int access_forget(const struct example *e, const char *volume, struct storaged_error *err);
+int example_activate_volume(void *self, STORAGED_VOL, const char *snap, uint32_t mode, STORAGED_ERR);
+int example_deactivate_volume(void *self, STORAGED_VOL, const char *snap, STORAGED_ERR);
+int example_holders(void *self, STORAGED_VOL, storaged_holder_fn fn, void *userdata, STORAGED_ERR);
+int example_get_client(void *self, STORAGED_VOL, char *ret, size_t ret_size, STORAGED_ERR);
+int example_fence(void *self, STORAGED_VOL, const char *node, const char *client, STORAGED_ERR);
+
 /* --- action.c */
 
 extern const struct storaged_action example_actions[];

@@ -131,7 +131,9 @@ int example_free(void *self, STORAGED_VOL, STORAGED_ERR)
                 r = e->host->fault(e->host->handle, "example.free.snapshots-gone");
         if (r >= 0 && unlinkat(dir, vol->name, 0) < 0)
                 r = -errno;
-        return r < 0 ? error_errno(err, r, "free volume", vol->name) : 0;
+        if (r >= 0)
+                return access_forget(e, vol->name, err);
+        return error_errno(err, r, "free volume", vol->name);
 }
 
 int example_resize(void *self, STORAGED_VOL, uint64_t bytes, STORAGED_ERR)
@@ -194,7 +196,7 @@ static int rename_volume(const struct example *e, const struct storaged_volname 
                 return error_set_param(err, r, "name", "can't rename volume %s to %s: %s", vol->name, to, strerror(-r));
         }
         (void) snprintf(ret_volname, STORAGED_VOLNAME_MAX, "%s", to);
-        return 0;
+        return access_forget(e, vol->name, err);
 }
 
 int example_rename(void *self, STORAGED_VOL, uint32_t vmid, const char *name,

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/member-source.h"
@@ -45,6 +46,20 @@ static int compare_ids(const void *a, const void *b)
         return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/*
+ * Only the quorate side knows that a node is out: the other one may be the majority. So the time counts from when both
+ * are true, and anew after each interruption.
+ */
+static void member_mark_gone(const Membership *m, Member *n)
+{
+        bool is_gone = m->is_cluster && m->has_quorum && m->is_quorate && m->has_list && !n->is_online;
+
+        if (!is_gone)
+                n->gone_usec = 0;
+        else if (n->gone_usec == 0)
+                n->gone_usec = now_usec();
+}
+
 static void membership_mark(Membership *m)
 {
         for (size_t i = 0; i < m->list.nodes.n; i++) {
@@ -53,6 +68,7 @@ static void membership_mark(Membership *m)
                 n->is_online = n->is_local; /* who reads this talks to it */
                 for (size_t k = 0; k < m->n_online; k++)
                         n->is_online |= m->online[k] == n->id;
+                member_mark_gone(m, n);
         }
 }
 
@@ -115,6 +131,10 @@ static void on_list(void *userdata, const MemberList *list)
                 return;
         }
         qsort(next.nodes.items, next.nodes.n, sizeof(next.nodes.items[0]), compare_ids);
+        for (size_t i = 0; i < next.nodes.n; i++)
+                for (size_t k = 0; k < m->list.nodes.n; k++)
+                        if (m->list.nodes.items[k].id == next.nodes.items[i].id)
+                                next.nodes.items[i].gone_usec = m->list.nodes.items[k].gone_usec;
         VEC_DEINIT(&m->list.nodes);
         m->list = next;
         m->has_list = true;

@@ -19,6 +19,7 @@ typedef struct Member {
         uint32_t id;    /* 0: no cluster */
         char ip[64];    /* numeric, of the first ring; "": not known */
         bool is_online, is_local;
+        uint64_t gone_usec; /* CLOCK_MONOTONIC; since then offline, seen by a quorate side without a break; 0: not so */
 } Member;
 
 /*

@@ -327,6 +327,7 @@ int core_new(Core **ret, const CoreOptions *o, sd_event *event, struct storaged_
                 return error_set(err, -ENOMEM, "out of memory");
         c->event = sd_event_ref(event);
         c->is_passive = o->is_passive;
+        c->gone_after_s = o->gone_after_s > 0 ? o->gone_after_s : GONE_AFTER_S;
         c->root_lock = -EBADF;
         c->start_usec = clock_usec(CLOCK_REALTIME);
         r = paths_init(&c->paths, o->root);

@@ -26,6 +26,8 @@ typedef struct TaskStore TaskStore;
 typedef struct VolumeUse VolumeUse;
 typedef struct WorkerPool WorkerPool;
 
+#define GONE_AFTER_S 150u /* docs/decisions/0012-leases-and-tickets.md says why */
+
 typedef struct CoreOptions {
         const char *root;        /* NULL: the real system */
         const char *node;        /* NULL: this host's name up to the first dot */
@@ -35,6 +37,7 @@ typedef struct CoreOptions {
         unsigned port;           /* for other nodes; 0: the default */
         unsigned max_workers;    /* processes at one time, tasks included */
         unsigned max_abandoned;  /* workers hanging in the kernel that are put up with */
+        unsigned gone_after_s;   /* out of the cluster for so long, a node is fenced; 0: the default */
         bool is_passive;         /* reads only: no storages, tasks or locks, nothing is made; beside a running daemon */
 } CoreOptions;
 
@@ -56,11 +59,7 @@ typedef struct Core {
         Luns *luns;             /* core/lun.h; NULL: passive */
         VolumeUse *uses;        /* core/volume-use.h */
         Recovery *recovery;     /* core/migrate.h */
-        /*
-         * Whether a node is proven gone: 1; 0: it lives; negative: nobody can tell. NULL as long as nothing knows the
-         * members: then the word of the caller of --force counts.
-         */
-        int (*is_node_gone)(struct Core *c, const char *node);
+        unsigned gone_after_s;  /* CoreOptions */
         sd_event_source *config_watch;
         bool is_stopping;    /* nothing new is begun */
         bool is_passive;     /* storages, tasks and locks are NULL */

@@ -54,7 +54,7 @@ int lease_join(Lease *l, const char *partner)
         if (lease_is_shared(l))
                 return strcmp(l->partner, partner) == 0 ? 0 : -EBUSY;
         set_node(l->partner, partner);
-        l->from[0] = '\0';
+        l->from[0] = l->partner_client[0] = '\0';
         return 0;
 }
 
@@ -67,8 +67,9 @@ bool lease_leave(Lease *l, const char *node)
                 if (lease_is_shared(l))
                         (void) memcpy(l->from, l->node, sizeof(l->from));
                 (void) memcpy(l->node, l->partner, sizeof(l->node));
+                (void) memcpy(l->client, l->partner_client, sizeof(l->client));
         }
-        l->partner[0] = '\0';
+        l->partner[0] = l->partner_client[0] = '\0';
         return true;
 }
 
@@ -87,6 +88,23 @@ int lease_take_over(Lease *l, const char *node, const StrList *dead, uint64_t at
                                                volume, holders[i]);
         lease_take(l, volume, node, at_usec);
         return 0;
+}
+
+const char *lease_get_client(const Lease *l, const char *node)
+{
+        if (!lease_holds(l, node))
+                return "";
+        return strcmp(l->node, node) == 0 ? l->client : l->partner_client;
+}
+
+bool lease_set_client(Lease *l, const char *node, const char *client)
+{
+        char *mine = strcmp(l->node, node) == 0 ? l->client : l->partner_client;
+
+        if (!lease_holds(l, node) || strcmp(mine, client) == 0 || strlen(client) >= STORAGED_CLIENT_MAX)
+                return false;
+        (void) strcpy(mine, client);
+        return true;
 }
 
 int lease_refuse(const Lease *l, struct storaged_error *err)
@@ -188,6 +206,27 @@ int record_get_text(json_object *o, const char *key, bool is_required, char *ret
         return 0;
 }
 
+/* Any JSON object, as text. */
+static int get_client(json_object *o, const char *key, char ret[static STORAGED_CLIENT_MAX])
+{
+        json_object *client = json_get(o, key);
+
+        if (!client)
+                return 0;
+        if (!json_object_is_type(client, json_type_object) || strlen(json_text(client)) >= STORAGED_CLIENT_MAX)
+                return -EBADMSG;
+        (void) snprintf(ret, STORAGED_CLIENT_MAX, "%s", json_text(client));
+        return 0;
+}
+
+static int add_client(json_object *o, const char *key, const char *text)
+{
+        AUTO_JSON *client = NULL;
+        int r = *text ? json_parse(text, strlen(text), &client) : 0;
+
+        return r < 0 || !*text ? r : json_add(o, key, TAKE(client));
+}
+
 static int lease_from_json(json_object *o, const char *volume, Lease *ret)
 {
         Lease l = LEASE_INIT;
@@ -200,6 +239,10 @@ static int lease_from_json(json_object *o, const char *volume, Lease *ret)
                 r = record_get_text(o, "partner", false, l.partner, sizeof(l.partner));
         if (r >= 0)
                 r = record_get_text(o, "from", false, l.from, sizeof(l.from));
+        if (r >= 0)
+                r = get_client(o, "client", l.client);
+        if (r >= 0)
+                r = get_client(o, "partner_client", l.partner_client);
         if (r < 0)
                 return r;
         l.since = json_get_uint(o, "since", 0);
@@ -244,6 +287,10 @@ static int lease_write(const char *path, const Lease *l)
                 r = json_add_string(o, "partner", l->partner);
         if (r >= 0 && l->from[0])
                 r = json_add_string(o, "from", l->from);
+        if (r >= 0)
+                r = add_client(o, "client", l->client);
+        if (r >= 0)
+                r = add_client(o, "partner_client", l->partner_client);
         if (r >= 0)
                 r = json_add_string(o, "mode", lease_is_shared(l) ? "shared" : "exclusive");
         if (r >= 0)

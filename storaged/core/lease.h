@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <storaged/error.h>
+#include <storaged/plugin.h>
 #include <storaged/types.h>
 
 #include "base/paths.h"
@@ -22,6 +23,8 @@ typedef struct Lease {
         char volume[VOLID_MAX];   /* volume id */
         char node[NODE_NAME_MAX]; /* who holds it; while shared: the source. "": nobody holds it, there is no record */
         char partner[NODE_NAME_MAX]; /* the target, while shared; else "" */
+        /* JSON objects of node and partner, as their plugin's `get_client` told them; "": nothing was told */
+        char client[STORAGED_CLIENT_MAX], partner_client[STORAGED_CLIENT_MAX];
         char from[NODE_NAME_MAX];    /* the node that handed it over to this one, until the next hand-over; or "" */
         uint64_t since;              /* seconds since 1970 */
         uint64_t generation;         /* another one with each new owner that did not get it by a hand-over */
@@ -57,6 +60,10 @@ bool lease_leave(Lease *l, const char *node);
  * that is not.
  */
 int lease_take_over(Lease *l, const char *node, const StrList *dead, uint64_t now_usec, struct storaged_error *err);
+/* What a holder is to the storage; "" if that is not known or it is no holder. */
+const char *lease_get_client(const Lease *l, const char *node);
+/* True if this is news. */
+bool lease_set_client(Lease *l, const char *node, const char *client);
 /* -EBUSY; says who holds it and since when. */
 int lease_refuse(const Lease *l, struct storaged_error *err);
 

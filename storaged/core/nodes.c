@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "cluster/membership.h"
 #include "wire/json.h"
@@ -36,6 +37,36 @@ int node_locate(const Core *c, const char *param, const char *name, struct stora
 int node_check_quorum(const Core *c, const StorageConfig *s, struct storaged_error *err)
 {
         return s && !s->is_shared ? 0 : membership_check_quorum(c->members, err);
+}
+
+int node_check_gone(const Core *c, const char *name, struct storaged_error *err)
+{
+        const Member *m = membership_find(c->members, name);
+        uint64_t out_s;
+        int r;
+
+        if (str_eq(name, c->node))
+                return error_set_param(err, -EBUSY, "dead-node", "node '%s' is this one: it is not gone", name);
+        if (!membership_is_cluster(c->members))
+                return 0;
+        r = membership_check_quorum(c->members, err);
+        if (r < 0)
+                return r;
+        if (!membership_is_settled(c->members))
+                return error_set_param(err, -EBUSY, "dead-node", "Corosync has not told yet who is there: try again");
+        if (!m)
+                return 0;
+        if (m->is_online || m->gone_usec == 0)
+                return error_set_param(err, -EBUSY, "dead-node",
+                                       "node '%s' is a member of the cluster and there: it is not gone", name);
+        out_s = (now_usec() - m->gone_usec) / USEC_PER_SEC;
+        if (out_s < c->gone_after_s)
+                return error_set_param(err, -EBUSY, "dead-node",
+                                       "node '%s' left the cluster %llu s ago; only after %u s is it certain that it "
+                                       "has been fenced: try again in %llu s",
+                                       name, (unsigned long long) out_s, c->gone_after_s,
+                                       (unsigned long long) (c->gone_after_s - out_s));
+        return NODE_E_GONE;
 }
 
 static int add_row(json_object *rows, json_object *row)

@@ -47,6 +47,8 @@ const char *const schema_operation_names[SCHEMA_OP_MAX] = {
         "set_protected",
         "scan",
         "act",
+        "get_client",
+        "fence",
 };
 
 static const char *const feature_names[] = {

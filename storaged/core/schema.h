@@ -82,6 +82,8 @@ enum {
         SCHEMA_OP_SET_PROTECTED,
         SCHEMA_OP_SCAN,
         SCHEMA_OP_ACT,
+        SCHEMA_OP_GET_CLIENT,
+        SCHEMA_OP_FENCE,
         SCHEMA_OP_MAX,
 };
 extern const char *const schema_operation_names[SCHEMA_OP_MAX]; /* "probe", "health", … as in `operations` */

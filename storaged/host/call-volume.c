@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 
 #include "wire/volname.h"
 
@@ -92,6 +93,23 @@ static int call_mode(Call *c, uint32_t *ret)
         return error_set_param(c->err, -EINVAL, "mode", "mode must be exclusive, shared or read-only");
 }
 
+/* The answer of an activation: {"client": {…}}, or nothing. */
+static int call_add_client(Call *c, STORAGED_VOL)
+{
+        char text[STORAGED_CLIENT_MAX] = "";
+        AUTO_JSON *client = NULL;
+        int r = c->ops->get_client(c->self, vol, text, sizeof(text), c->err);
+
+        if (r < 0 || !text[0])
+                return r;
+        if (!memchr(text, '\0', sizeof(text)) || json_parse(text, strlen(text), &client) < 0 ||
+            !json_object_is_type(client, json_type_object))
+                return error_set(c->err, -EIO, "plugin %s: what identifies this node for volume '%s' is no JSON object",
+                                 c->ops->name, vol->volname);
+        strbuf_addf(c->reply, "{\"client\":%s}", json_text(client));
+        return strbuf_error(c->reply);
+}
+
 int call_activate_volume(Call *c)
 {
         struct storaged_volname vol;
@@ -104,7 +122,11 @@ int call_activate_volume(Call *c)
                 r = args_snapshot(c->args, false, &snap, c->err);
         if (r >= 0)
                 r = call_mode(c, &mode);
-        return r < 0 ? r : c->ops->activate_volume(c->self, &vol, snap, mode, c->err);
+        if (r >= 0)
+                r = c->ops->activate_volume(c->self, &vol, snap, mode, c->err);
+        if (r < 0 || snap || mode == STORAGED_ACTIVATION_READ_ONLY || !c->ops->get_client)
+                return r;
+        return call_add_client(c, &vol);
 }
 
 int call_deactivate_volume(Call *c)
@@ -142,6 +164,18 @@ int call_holders(Call *c)
         r = c->ops->holders(c->self, &vol, holder_row, c->reply, c->err);
         jsonw_array_end(c->reply);
         return r;
+}
+
+int call_fence(Call *c)
+{
+        struct storaged_volname vol;
+        json_object *client = json_get(c->args, "client");
+        const char *node = json_get_string(c->args, "node");
+        int r = call_volume(c, &vol);
+
+        if (r >= 0 && (!node || !*node))
+                r = error_set(c->err, -EINVAL, "fence: which node?");
+        return r < 0 ? r : c->ops->fence(c->self, &vol, node, client ? json_text(client) : NULL, c->err);
 }
 
 /* --- snapshots and copies */

@@ -73,6 +73,7 @@ int call_path(Call *c);
 int call_activate_volume(Call *c);
 int call_deactivate_volume(Call *c);
 int call_holders(Call *c);
+int call_fence(Call *c);
 int call_snapshot(Call *c);
 int call_rollback(Call *c);
 int call_delete_snapshot(Call *c);

@@ -67,6 +67,7 @@ static const struct {
         { CALL(set_protected, set_protected), true },
         { CALL(act, act), false },
         { CALL(identify, identify), true },
+        { CALL(fence, fence), true },
 };
 
 /* Every failure leaves with a code and a sentence, also where a plugin forgot it. */

@@ -52,6 +52,8 @@ const PluginOperation plugin_operations[] = {
         { OP(set_protected), false, true },
         { OP(act), false, true },
         { OP(identify), false, true },
+        { OP(get_client), false, true },
+        { OP(fence), false, true },
         { 0 },
 };
 

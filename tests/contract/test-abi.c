@@ -65,6 +65,7 @@ static void old_plugin_does_not_have_what_came_later(void **state)
                 "alloc",
                 "free",
                 "resize",
+                "fence",
         };
         Harness h;
 

@@ -12,96 +12,16 @@ import re
 import sys
 import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import FAST, Daemon, DaemonTest, REPO, main, wait_until
-
-VOLUME = "sh:100/vm-100-disk-0.raw"
-SECOND = "sh:100/vm-100-disk-1.raw"
+from harness import FAST, REPO, main, wait_until
+from nodes import SECOND, VOLUME, Nodes
 
 
 def named_steps():
     found = set()
-    for name in ("lease", "ticket", "activation"):
+    for name in ("lease", "ticket", "handover"):
         with open(f"{REPO}/storaged/core/{name}.c", encoding="utf-8") as f:
             found |= set(re.findall(r'\bfault_point\("([^"]+)"\)', f.read()))
     return sorted(found)
-
-
-class Nodes(DaemonTest):
-    """n1, n2, n3; the storage `sh` is shared, `own` is a directory of each."""
-
-    wants_daemon = False
-
-    def setUp(self):
-        super().setUp()
-        self.cluster = self.tmp + "/cluster"
-        os.makedirs(self.cluster)
-        os.makedirs(self.tmp + "/sh")
-        for n in ("n1", "n2", "n3"):
-            os.makedirs(f"{self.tmp}/{n}/etc")
-            os.symlink(self.cluster, f"{self.tmp}/{n}/etc/pve")
-        self.nodes = {}
-
-    def node(self, name, faults=""):
-        d = Daemon(f"{self.tmp}/{name}", node=name, env={"STORAGED_FAULTS": faults})
-        self.daemons.append(d)
-        self.nodes[name] = d
-        return d
-
-    def begin(self, *names):
-        for n in names or ("n1", "n2"):
-            self.node(n)
-        self.nodes["n1"].add_dir("sh", self.tmp + "/sh", shared=1)
-        for d in self.nodes.values():  # a definition is read by all before they are asked
-            wait_until(lambda d=d: [s for s in d.get("/storage") if s["storage"] == "sh"], "all know the storage")
-        for name in ("vm-100-disk-0.raw", "vm-100-disk-1.raw"):
-            self.nodes["n1"].alloc("sh", 100, name)
-
-    def ask(self, node, verb, volume=VOLUME, **more):
-        d = self.nodes[node]
-        return d.request("POST", d.at(volume.split(":")[0], "/" + verb), {"volume": volume, **more})
-
-    def must(self, node, verb, volume=VOLUME, **more):
-        r = self.ask(node, verb, volume, **more)
-        self.assertEqual(r.status, 200, repr(r))
-        return r
-
-    def migrate(self, node, op, what=VOLUME, **more):
-        key = "volume" if ":" in str(what) else "vmid"
-        return self.nodes[node].request("POST", "/cluster/migrate", {"op": op, key: what, **more})
-
-    def hand(self, node, op, what=VOLUME, **more):
-        r = self.migrate(node, op, what, **more)
-        self.assertEqual(r.status, 200, repr(r))
-        return r.data
-
-    def holders(self, node="n1", volume=VOLUME):
-        d = self.nodes[node]
-        rows = d.get(d.at("sh", "/holders"), volume=volume)
-        return {r["node"]: "exclusive" if r["exclusive"] else "shared" for r in rows if r["what"] == "lease"}
-
-    def records(self, kind):
-        found = []
-        for folder, _, files in os.walk(f"{self.cluster}/priv/storaged/{kind}"):
-            for name in files:
-                if ".tmp." in name:
-                    continue
-                try:
-                    with open(os.path.join(folder, name), encoding="utf-8") as f:
-                        found.append(json.load(f))
-                except FileNotFoundError:
-                    pass  # removed since it was listed
-        return found
-
-    def lease(self):
-        """{node: mode} out of the record, as another program would read it."""
-        r = [x for x in self.records("leases") if x["volume"] == VOLUME]
-        if not r:
-            return {}
-        return {n: r[0]["mode"] for n in (r[0]["node"], r[0].get("partner")) if n}
-
-    def settles(self, deadline=30.0):
-        wait_until(lambda: not self.records("tickets"), "no ticket is left", deadline)
-        return self.lease()
 
 
 class Leases(Nodes):

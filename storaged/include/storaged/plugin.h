@@ -25,6 +25,7 @@
 
 #define STORAGED_PLUGIN_ABI 1u
 #define STORAGED_PLUGIN_SYMBOL "storaged_plugin_entry"
+#define STORAGED_CLIENT_MAX 1024 /* bytes of what `get_client` tells, with its NUL */
 
 enum storaged_log_level {
         STORAGED_LOG_ERROR = 3,
@@ -277,6 +278,21 @@ struct storaged_plugin {
          */
         int (*identify)(void *self, const struct storaged_identify_spec *spec, struct storaged_identity *ret,
                         STORAGED_ERR);
+
+        /* --- enforcement below the leases (docs/plugin-guide.md, "Who holds a volume") */
+        /*
+         * Who this node is to the storage while it has the volume active: a JSON object as text, such as
+         * {"client":"10.0.0.1:0/123"}; "" if there is nothing to tell. Called after every activate_volume that went
+         * well (not read-only); the core keeps it in the lease and gives it to `fence` of another node.
+         */
+        int (*get_client)(void *self, STORAGED_VOL, char *ret, size_t ret_size, STORAGED_ERR);
+        /*
+         * On the node that takes over, under the storage's lock, before the lease changes: 0 means that what `node` had
+         * as a client can't write to the volume any more and never will again. `client`: what `get_client` said there,
+         * or NULL (killed before it was recorded). Any failure keeps the lease where it is. Absent: the lease alone
+         * decides.
+         */
+        int (*fence)(void *self, STORAGED_VOL, const char *node, const char *client, STORAGED_ERR);
         /* append only */
 };
 

@@ -186,6 +186,35 @@ static void lost_corosync_is_lost_quorum(void **state)
         assert_true(membership_find(f->m, "n2")->is_online);
 }
 
+/* Only a quorate side knows that a node is out, and only as long as it is quorate. */
+static void gone_counts_from_when_a_quorate_side_saw_it(void **state)
+{
+        const uint32_t three[] = { 1, 2, 3 }, two[] = { 1, 2 }, alone[] = { 2 };
+        Fixture *f = *state;
+        uint64_t since;
+
+        configure(f, "totem {}");
+        events.quorum(events.userdata, true, three, 3);
+        give_list(3);
+        assert_int_equal(membership_find(f->m, "n3")->gone_usec, 0);
+        events.quorum(events.userdata, true, two, 2);
+        since = membership_find(f->m, "n3")->gone_usec;
+        assert_true(since > 0);
+        give_list(3);
+        events.quorum(events.userdata, true, two, 2);
+        assert_int_equal(membership_find(f->m, "n3")->gone_usec, since);
+        events.quorum(events.userdata, false, alone, 1);
+        assert_int_equal(membership_find(f->m, "n3")->gone_usec, 0);
+        assert_int_equal(membership_find(f->m, "n1")->gone_usec, 0);
+        events.quorum(events.userdata, true, two, 2);
+        assert_true(membership_find(f->m, "n3")->gone_usec >= since);
+        events.quorum(events.userdata, true, three, 3);
+        assert_int_equal(membership_find(f->m, "n3")->gone_usec, 0);
+        events.quorum(events.userdata, true, two, 2);
+        events.lost(events.userdata);
+        assert_int_equal(membership_find(f->m, "n3")->gone_usec, 0);
+}
+
 static void list_without_this_node_is_not_taken(void **state)
 {
         Fixture *f = *state;
@@ -244,6 +273,7 @@ int main(void)
                 TEST(members_are_sorted_and_known_by_name),
                 TEST(minority_says_how_many_it_reaches),
                 TEST(lost_corosync_is_lost_quorum),
+                TEST(gone_counts_from_when_a_quorate_side_saw_it),
                 TEST(list_without_this_node_is_not_taken),
                 TEST(changed_configuration_is_read_again),
                 TEST(node_that_left_its_cluster_is_single),
