@@ -30,6 +30,8 @@ struct Corosync {
         cpg_handle_t cpg;
         quorum_handle_t quorum;
         bool has_cpg, has_quorum, has_cmap, is_joined, is_lost, is_quorate;
+        bool is_ring_due; /* nodes have gone: the ring and the quorum that belong to it are still to come */
+        size_t n_members; /* of the group */
         struct cpg_ring_id ring;
         struct quorum_ring_id quorum_ring;
         uint32_t online[CPG_MEMBERS_MAX];
@@ -118,12 +120,26 @@ bool corosync_is_joined(const Corosync *c)
 
 bool corosync_quorum_is_current(const Corosync *c)
 {
-        return c->is_joined && c->ring.seq == c->quorum_ring.seq && c->ring.nodeid == c->quorum_ring.nodeid;
+        return c->is_joined && !c->is_ring_due && c->ring.seq == c->quorum_ring.seq && c->ring.nodeid == c->quorum_ring.nodeid;
+}
+
+bool corosync_is_enough(const Corosync *c, size_t n_members)
+{
+        size_t majority = c->info.nodes.n / 2 + 1;
+
+        return n_members >= (majority < c->n_online ? majority : c->n_online);
 }
 
 bool corosync_is_quorate(const Corosync *c)
 {
-        return corosync_quorum_is_current(c) && c->is_quorate;
+        return corosync_quorum_is_current(c) && c->is_quorate && corosync_is_enough(c, c->n_members);
+}
+
+/* While the quorum of the present ring is still to come nothing is taken back. */
+static void tell_quorum(Corosync *c)
+{
+        c->events.quorum(c->events.userdata,
+                         corosync_quorum_is_current(c) ? corosync_is_quorate(c) : c->is_quorate);
 }
 
 void corosync_ring(const Corosync *c, uint32_t *ret_node, uint64_t *ret_seq)
@@ -143,9 +159,10 @@ static void on_ring(cpg_handle_t h, struct cpg_ring_id ring, uint32_t n, const u
                 return;
         c = context;
         c->ring = ring;
+        c->is_ring_due = false;
         /* The first one comes behind the first configuration: only now the quorum belongs to it. */
         if (c->is_joined)
-                c->events.quorum(c->events.userdata, c->is_quorate);
+                tell_quorum(c);
 }
 
 static void on_members(cpg_handle_t h, const struct cpg_name *group, const struct cpg_address *list, size_t n,
@@ -155,14 +172,18 @@ static void on_members(cpg_handle_t h, const struct cpg_name *group, const struc
         void *context = NULL;
         Corosync *c;
 
-        (void) group, (void) left, (void) n_left, (void) joined, (void) n_joined;
+        (void) group, (void) joined, (void) n_joined;
         if (cpg_context_get(h, &context) != CS_OK)
                 return;
         c = context;
         for (size_t i = 0; i < n && i < CPG_MEMBERS_MAX; i++)
                 members[i] = (Member){ .nodeid = list[i].nodeid, .pid = list[i].pid };
+        for (size_t i = 0; i < n_left; i++)
+                c->is_ring_due = c->is_ring_due || left[i].reason == CPG_REASON_NODEDOWN;
         c->is_joined = true;
+        c->n_members = n;
         c->events.members(c->events.userdata, members, n);
+        tell_quorum(c);
 }
 
 static void on_message(cpg_handle_t h, const struct cpg_name *group, uint32_t nodeid, uint32_t pid, void *data,
@@ -192,7 +213,7 @@ static void on_quorum(quorum_handle_t h, uint32_t quorate, struct quorum_ring_id
         memcpy(c->online, list, c->n_online * sizeof(*list));
         read_info(c);
         mark_online(c);
-        c->events.quorum(c->events.userdata, c->is_quorate);
+        tell_quorum(c);
 }
 
 static void on_nodelist(quorum_handle_t h, struct quorum_ring_id ring, uint32_t n, const uint32_t *list,
@@ -214,8 +235,8 @@ static void disconnect(Corosync *c)
                 (void) cpg_finalize(c->cpg);
         if (c->has_quorum)
                 (void) quorum_finalize(c->quorum);
-        c->has_cpg = c->has_quorum = c->has_cmap = c->is_joined = c->is_lost = c->is_quorate = false;
-        c->n_online = 0;
+        c->has_cpg = c->has_quorum = c->has_cmap = c->is_joined = c->is_lost = c->is_quorate = c->is_ring_due = false;
+        c->n_online = c->n_members = 0;
         memset(&c->ring, 0, sizeof(c->ring));
         memset(&c->quorum_ring, 0, sizeof(c->quorum_ring));
         mark_online(c);
@@ -295,7 +316,7 @@ static void on_config(cmap_handle_t h, cmap_track_handle_t track, int32_t event,
         (void) h, (void) track, (void) event, (void) key, (void) new, (void) old;
         read_info(c);
         mark_online(c);
-        c->events.quorum(c->events.userdata, c->is_quorate);
+        tell_quorum(c);
 }
 
 static int connect_cmap(Corosync *c)

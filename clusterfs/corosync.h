@@ -56,8 +56,13 @@ void corosync_restart(Corosync *c);
 /* Coming in has succeeded: the next restart is quick again. */
 void corosync_is_well(Corosync *c);
 bool corosync_is_joined(const Corosync *c);
-/* Quorate, and it is known for the present ring. */
+/*
+ * The present ring is quorate, and so many of its nodes have a daemon in the group that any two such groups have a node in
+ * common: a majority of all nodes or, where Corosync is content with fewer nodes (two_node, qdevice), all of the ring.
+ */
 bool corosync_is_quorate(const Corosync *c);
+/* Would so many members of the group be enough for that? */
+bool corosync_is_enough(const Corosync *c, size_t n_members);
 bool corosync_quorum_is_current(const Corosync *c);
 void corosync_ring(const Corosync *c, uint32_t *ret_node, uint64_t *ret_seq);
 const ClusterInfo *corosync_info(const Corosync *c);

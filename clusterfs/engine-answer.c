@@ -14,7 +14,7 @@
 
 #define STORE_LATER_USEC (20 * USEC_PER_MSEC)
 #define RETRY_DB_USEC (200 * USEC_PER_MSEC)
-#define ACK_PATIENCE_USEC (2 * USEC_PER_SEC)
+#define ACK_PATIENCE_USEC (3 * USEC_PER_SEC)
 
 /* So many nodes that every majority of all nodes has one of them; never more than take part now. */
 static size_t acks_needed(const Engine *e)
@@ -28,22 +28,97 @@ static size_t acks_needed(const Engine *e)
         return need < members ? need : members;
 }
 
-static bool is_acked(const Engine *e, const Change *c)
+/* Everything up to this index is in this node's database. */
+static uint64_t stored_index(const Engine *e)
 {
-        size_t have = 1;
+        return db_is_idle(e->db) && db_error(e->db) == 0 && !e->state_dirty ? e->tree->version.index : e->stored_index;
+}
 
+static bool is_confirmed(const Engine *e, uint64_t index)
+{
+        size_t have = 1, slow = 0, need = acks_needed(e);
+
+        for (size_t i = 0; i < e->peers.n; i++) {
+                const Peer *p = &e->peers.items[i];
+
+                if (p->member.nodeid == engine_nodeid(e) || !p->is_admitted)
+                        continue;
+                have += p->acked >= index;
+                slow += p->acked < index && p->is_slow;
+        }
+        return have >= (need > slow ? need - slow : 0);
+}
+
+/* Corosync has delivered it there, but the peer does not react. It must not stop the others. */
+static void give_up_waiting(Engine *e, uint64_t index)
+{
+        for (size_t i = 0; i < e->peers.n; i++) {
+                Peer *p = &e->peers.items[i];
+
+                if (p->member.nodeid == engine_nodeid(e) || !p->is_admitted || p->acked >= index || p->is_slow)
+                        continue;
+                p->is_slow = true;
+                log_warning("node id %u does not confirm changes: going on without it", p->member.nodeid);
+        }
+}
+
+static bool is_acked(Engine *e, const Change *c)
+{
         if (e->phase == PHASE_LOCAL || !e->options.is_full)
                 return true;
-        for (size_t i = 0; i < e->peers.n; i++)
-                if (e->peers.items[i].member.nodeid != engine_nodeid(e) && e->peers.items[i].is_admitted)
-                        have += e->peers.items[i].acked >= c->index;
-        if (have >= acks_needed(e))
+        if (e->phase != PHASE_ACTIVE) /* the next term tells, or the loss of quorum */
+                return false;
+        if (is_confirmed(e, c->index))
                 return true;
         if (now_usec() - c->applied_usec < ACK_PATIENCE_USEC)
                 return false;
-        /* Corosync has delivered it there; the peer itself does not react. It must not stop the others. */
-        log_warning("a member does not confirm changes: going on without it");
-        return true;
+        give_up_waiting(e, c->index);
+        return is_confirmed(e, c->index);
+}
+
+/*
+ * With --sync full a term is used when so many have stored that it began that no later configuration can begin a term of
+ * the same number without knowing of it: else two histories could be told apart by chance only. Everything that waits is
+ * sent then.
+ */
+void engine_open(Engine *e)
+{
+        if (e->is_open || e->phase != PHASE_ACTIVE)
+                return;
+        if (e->options.is_full && (stored_index(e) < e->term.start || !is_confirmed(e, e->term.start))) {
+                if (now_usec() - e->active_usec >= ACK_PATIENCE_USEC)
+                        give_up_waiting(e, e->term.start);
+                else
+                        engine_arm_retry(e, ACK_PATIENCE_USEC);
+                if (stored_index(e) < e->term.start || !is_confirmed(e, e->term.start))
+                        return;
+        }
+        e->is_open = true;
+        for (Change *c = e->sent.first; c; c = c->next)
+                engine_send_change(e, c);
+}
+
+/* What is stored from now on is another term, or another tree. */
+void engine_forget_stored(Engine *e)
+{
+        e->flushing_index = e->stored_index = e->confirmed_index = 0;
+}
+
+/* Tells the others what is stored here, if they wait for it. */
+static void confirm(Engine *e)
+{
+        uint64_t index = stored_index(e);
+        StrBuf b = STRBUF_INIT;
+
+        if (!e->ack_owed || e->phase != PHASE_ACTIVE)
+                return;
+        if (index > e->confirmed_index) {
+                put_u64(&b, index);
+                if (engine_send(e, FRAME_ACK, 0, 0, &b, false) < 0)
+                        return;
+                e->confirmed_index = index;
+        }
+        e->ack_owed = index < e->tree->version.index;
 }
 
 void engine_answer(Engine *e)
@@ -92,6 +167,8 @@ static void db_failed(Engine *e, uint64_t ticket, int error)
                         change_finish(change_list_take(&e->applied, at), error);
                 else
                         at = &(*at)->next;
+        if (!e->is_open && e->phase != PHASE_LOCAL)
+                change_list_fail(&e->sent, error); /* they would wait for the term to be stored here */
         if (e->phase == PHASE_LOCAL)
                 reload_tree(e);
         engine_arm_retry(e, RETRY_DB_USEC);
@@ -111,24 +188,43 @@ static bool collect_db(Engine *e)
                 if (before < 0)
                         log_info("the database is written again");
                 e->committed = ticket;
+                e->stored_index = e->flushing_index;
         }
         return true;
 }
 
+static void begin_batch(Engine *e)
+{
+        uint64_t ticket = db_ticket(e->db);
+
+        db_flush(e->db);
+        if (db_ticket(e->db) != ticket)
+                e->flushing_index = e->tree->version.index;
+}
+
 /*
- * Changes that nobody on this node waits for are stored a moment later, with others: should this node die before, it
- * gets them from those who have them. After a failure the timer tries again, not every change.
+ * Changes that nobody waits for are stored a moment later, with others: should this node die before, it gets them from
+ * those who have them. After a failure the timer tries again, not every change.
  */
 static void flush_db(Engine *e)
 {
         do {
                 if (db_error(e->db) < 0 && e->phase != PHASE_LOCAL)
                         return;
-                if (e->applied.first)
-                        db_flush(e->db);
+                if (e->applied.first || e->ack_owed)
+                        begin_batch(e);
                 else if (db_n_pending(e->db) > 0)
                         engine_arm_retry(e, STORE_LATER_USEC);
         } while (collect_db(e)); /* one that has ended makes room for the next */
+}
+
+/* What may go on now that more is stored or confirmed. */
+static void after_store(Engine *e)
+{
+        confirm(e);
+        engine_open(e);
+        engine_answer(e);
+        engine_pump(e);
 }
 
 int engine_on_db(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -138,7 +234,7 @@ int engine_on_db(sd_event_source *s, int fd, uint32_t revents, void *userdata)
         (void) s, (void) fd, (void) revents;
         if (collect_db(e))
                 flush_db(e);
-        engine_answer(e);
+        after_store(e);
         return 0;
 }
 
@@ -149,15 +245,7 @@ void engine_settle(Engine *e)
                 e->state_dirty = false;
         }
         flush_db(e);
-        if (e->ack_owed && e->phase == PHASE_ACTIVE) {
-                StrBuf b = STRBUF_INIT;
-
-                put_u64(&b, e->tree->version.index);
-                (void) engine_send(e, FRAME_ACK, 0, 0, &b, false);
-        }
-        e->ack_owed = false;
-        engine_answer(e);
-        engine_pump(e);
+        after_store(e);
 }
 
 static int put_all(void *userdata, Node *n)
@@ -187,10 +275,9 @@ int engine_on_retry(sd_event_source *s, uint64_t usec, void *userdata)
         (void) s, (void) usec;
         if (db_error(e->db) < 0)
                 retry_db(e);
-        db_flush(e->db);
+        begin_batch(e);
         if (collect_db(e))
                 flush_db(e);
-        engine_answer(e);
-        engine_pump(e);
+        after_store(e);
         return 0;
 }

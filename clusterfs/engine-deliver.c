@@ -72,6 +72,10 @@ void engine_deliver_change(Engine *e, Member from, const FrameHeader *h, const u
         }
         if (own)
                 finish_own(e, own, r);
+        if (r == -ENOMEM) { /* the others have applied it: this tree is another one now */
+                log_error("out of memory: taking the tree of the others anew");
+                corosync_restart(e->corosync);
+        }
         if (!is_own && (h->flags & FRAME_FLAG_ACK))
                 e->ack_owed = true;
 }
@@ -102,7 +106,7 @@ void engine_submit(Engine *e, const Op *op, engine_done_fn done, void *userdata)
                 return;
         }
         change_list_add(&e->sent, c);
-        if (e->phase == PHASE_ACTIVE)
+        if (e->is_open && e->phase == PHASE_ACTIVE)
                 engine_send_change(e, c);
 }
 
@@ -112,7 +116,10 @@ static void deliver_ack(Engine *e, Member from, const uint8_t *body, size_t len)
         uint64_t index = reader_u64(&r);
         Peer *p = engine_find_peer(e, from);
 
-        if (p && !r.bad && index > p->acked)
+        if (!p || r.bad)
+                return;
+        p->is_slow = false;
+        if (index > p->acked)
                 p->acked = index;
 }
 
@@ -182,9 +189,16 @@ void engine_on_message(void *userdata, Member from, const void *data, size_t len
         }
         if (h.n_parts > 1 && engine_find_peer(e, from) && from.nodeid == engine_nodeid(e))
                 outbox_delivered(e->outbox);
-        if (h.type == FRAME_STATE && frame_parts_feed(e->parts, from.nodeid, from.pid, data, len, &m) > 0)
-                engine_deliver_state(e, from, m.body, m.len);
-        if (h.type != FRAME_STATE && h.min_version <= e->options.wire_max && h.term == e->term.term &&
+        if ((h.type == FRAME_STATE || h.type == FRAME_EXCUSE) &&
+            frame_parts_feed(e->parts, from.nodeid, from.pid, data, len, &m) > 0) {
+                if (h.type == FRAME_STATE)
+                        engine_deliver_state(e, from, m.body, m.len);
+                else
+                        engine_deliver_excuse(e, from, m.body, m.len);
+                free(m.owned);
+                return;
+        }
+        if (h.min_version <= e->options.wire_max && h.term == e->term.term &&
             h.nonce == e->term.nonce && (e->phase == PHASE_ACTIVE || e->phase == PHASE_RECEIVE) &&
             frame_parts_feed(e->parts, from.nodeid, from.pid, data, len, &m) > 0) {
                 if (e->phase == PHASE_ACTIVE)

@@ -44,8 +44,10 @@ typedef struct Held {
 typedef struct Peer {
         Member member;
         bool has_state, is_admitted;
+        bool is_excused; /* did not send its state in time: this configuration goes on without it */
+        bool is_slow;    /* does not confirm: nobody waits for it until it does */
         MemberState state;
-        uint64_t acked;
+        uint64_t acked; /* it has stored everything up to this index */
 } Peer;
 
 struct Engine {
@@ -65,6 +67,8 @@ struct Engine {
         uint16_t wire;
         uint64_t sequence;
         bool is_quorate, state_dirty, ack_owed;
+        uint64_t active_usec; /* when this term became ours */
+        bool is_open; /* changes of our own may be sent in this term */
         ChangeList sent, applied; /* sent: not yet delivered; applied: not yet answered */
         Donor *donor;
         Receiver *receiver;
@@ -73,10 +77,13 @@ struct Engine {
         ClusterLog log;
         TreeSink sink;
         uint32_t current_writer;
-        sd_event_source *db_io, *retry, *verify;
+        sd_event_source *db_io, *retry, *verify, *watch;
+        uint64_t progress; /* counts what came in while receiving; as it was when `watch` was set */
+        uint64_t progress_seen;
         uint8_t verify_sum[TREE_HASH_SIZE];
-        uint64_t verify_index;
-        uint64_t committed; /* ticket */
+        uint64_t verify_index; /* 0: not compared in this term */
+        uint64_t committed;    /* ticket */
+        uint64_t flushing_index, stored_index, confirmed_index; /* under way to the disk, there, said to the others */
 };
 
 /* engine.c */
@@ -96,6 +103,8 @@ void engine_send_state(Engine *e);
 void engine_pump(Engine *e);
 
 /* engine-answer.c */
+void engine_open(Engine *e);
+void engine_forget_stored(Engine *e);
 void engine_answer(Engine *e);
 int engine_on_db(sd_event_source *s, int fd, uint32_t revents, void *userdata);
 int engine_on_retry(sd_event_source *s, uint64_t usec, void *userdata);
@@ -117,13 +126,20 @@ void engine_deliver_checksum(Engine *e, Member from, const uint8_t *body, size_t
 int engine_on_verify(sd_event_source *s, uint64_t usec, void *userdata);
 
 /* engine-term.c */
+void engine_try_sync(Engine *e);
 Peer *engine_find_peer(Engine *e, Member m);
 void engine_on_members(void *userdata, const Member *members, size_t n);
 void engine_on_quorum(void *userdata, bool is_quorate);
 void engine_become_active(Engine *e);
 void engine_deliver_state(Engine *e, Member from, const uint8_t *body, size_t len);
 
+/* engine-excuse.c */
+void engine_watch(Engine *e);
+int engine_on_watch(sd_event_source *s, uint64_t usec, void *userdata);
+void engine_deliver_excuse(Engine *e, Member from, const uint8_t *body, size_t len);
+
 /* engine-receive.c */
+void engine_receive_failed(Engine *e, int error);
 void engine_forget_held(Engine *e);
 void engine_deliver_index(Engine *e, const uint8_t *body, size_t len);
 void engine_deliver_data(Engine *e, const uint8_t *body, size_t len);

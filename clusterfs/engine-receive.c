@@ -57,7 +57,8 @@ static int put_differing_but_root(void *userdata, Node *n)
         return 0;
 }
 
-static void keep_conflicts(Engine *e, const Tree *new, const History *history)
+/* Nothing is lost silently: without a place to keep it, the tree of the others is not taken. */
+static int keep_conflicts(Engine *e, const Tree *new, const History *history)
 {
         Conflicts c = { 0 };
         int r = conflicts_save(e->state_dir, e->db, e->tree, &e->history, new, history, &c);
@@ -70,17 +71,23 @@ static void keep_conflicts(Engine *e, const Tree *new, const History *history)
                            "what it had is in %s",
                            e->node, c.n_changed, c.n_removed, c.dir);
         conflicts_deinit(&c);
+        return r;
 }
 
-static void take_tree(Engine *e)
+static int take_tree(Engine *e)
 {
         AUTO(tree_freep) Tree *old = NULL;
         AUTO(tree_freep) Tree *new = NULL;
         History history = { 0 };
         void *args[2] = { e, NULL };
+        int r;
 
         new = receiver_take(e->receiver, &history);
-        keep_conflicts(e, new, &history);
+        r = keep_conflicts(e, new, &history);
+        if (r < 0) {
+                history_deinit(&history);
+                return r;
+        }
         args[1] = new;
         (void) tree_walk(e->tree, drop_missing, args);
         args[1] = e->tree;
@@ -100,14 +107,20 @@ static void take_tree(Engine *e)
         e->receiver = receiver_free(e->receiver); /* before `old`, which it looks at */
         /* Numbers of objects in changes not yet delivered were those of the old tree. */
         change_list_fail(&e->sent, -ESTALE);
+        engine_forget_stored(e);
         engine_tell_all_changed(e);
+        return 0;
 }
 
 static void finish_receive(Engine *e)
 {
         VEC(Held) held = { e->held.items, e->held.n, e->held.size };
+        int r = take_tree(e);
 
-        take_tree(e);
+        if (r < 0) {
+                engine_receive_failed(e, r);
+                return;
+        }
         e->held.items = NULL;
         e->held.n = e->held.size = 0;
         e->held_bytes = 0;
@@ -120,7 +133,7 @@ static void finish_receive(Engine *e)
         VEC_DEINIT(&held);
 }
 
-static void receive_failed(Engine *e, int error)
+void engine_receive_failed(Engine *e, int error)
 {
         log_error("the tree of the others can't be taken (%s): once more", strerror(-error));
         e->phase = PHASE_DOWN;
@@ -131,6 +144,7 @@ void engine_deliver_index(Engine *e, const uint8_t *body, size_t len)
 {
         int r = receiver_index(e->receiver, body, len);
 
+        e->progress++;
         if (r > 0) {
                 StrBuf b = STRBUF_INIT;
 
@@ -138,17 +152,18 @@ void engine_deliver_index(Engine *e, const uint8_t *body, size_t len)
                 r = engine_send(e, FRAME_NEED, 0, 0, &b, true);
         }
         if (r < 0)
-                receive_failed(e, r);
+                engine_receive_failed(e, r);
 }
 
 void engine_deliver_data(Engine *e, const uint8_t *body, size_t len)
 {
         int r = receiver_data(e->receiver, engine_nodeid(e), body, len);
 
+        e->progress++;
         if (r > 0)
                 finish_receive(e);
         else if (r < 0)
-                receive_failed(e, r);
+                engine_receive_failed(e, r);
 }
 
 void engine_hold_change(Engine *e, Member from, const FrameHeader *h, const uint8_t *body, size_t len)
@@ -159,7 +174,7 @@ void engine_hold_change(Engine *e, Member from, const FrameHeader *h, const uint
                 memcpy(held.body, body, len);
         if (!held.body || e->held_bytes + len > HELD_MAX || VEC_PUSH(&e->held, held) < 0) {
                 free(held.body);
-                receive_failed(e, -ENOMEM);
+                engine_receive_failed(e, -ENOMEM);
                 return;
         }
         e->held_bytes += len;

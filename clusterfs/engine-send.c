@@ -27,7 +27,7 @@ int engine_send(Engine *e, uint16_t type, uint32_t flags, uint64_t sequence, Str
                           .sender = engine_nodeid(e),
                           .sequence = sequence ? sequence : ++e->sequence };
 
-        if (type == FRAME_STATE) {
+        if (type == FRAME_STATE || type == FRAME_EXCUSE) { /* for all versions: nothing has been agreed upon yet */
                 h.version = e->options.wire_max;
                 h.min_version = 1;
         } else {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 Peer *engine_find_peer(Engine *e, Member m)
@@ -44,7 +45,11 @@ void engine_on_members(void *userdata, const Member *members, size_t n)
                 e->is_quorate = false;
                 lost_quorum(e);
         }
+        if (!e->parts)
+                corosync_restart(e->corosync);
+        e->is_open = false;
         log_info("configuration of %zu members", n);
+        engine_watch(e);
         engine_send_state(e);
         if (e->events.membership)
                 e->events.membership(e->events.userdata);
@@ -60,6 +65,8 @@ void engine_on_quorum(void *userdata, bool is_quorate)
                 log_info("%s", is_quorate ? "quorum is there" : "quorum is lost: read-only");
         if (!is_quorate)
                 lost_quorum(e);
+        if (was != is_quorate)
+                engine_watch(e);
         engine_send_state(e);
         if (e->events.membership)
                 e->events.membership(e->events.userdata);
@@ -92,6 +99,7 @@ static void begin_term(Engine *e, const SyncDecision *d, size_t n_behind)
         if (history_add(&e->history, e->term) < 0)
                 log_error("out of memory: the history is incomplete");
         db_term(e->db, e->term);
+        engine_forget_stored(e);
         e->state_dirty = true;
         if (d->leader == engine_nodeid(e) && n_behind > 0) {
                 log_info("handing the tree to %zu members", n_behind);
@@ -107,6 +115,8 @@ static void begin_receive(Engine *e, const SyncDecision *d)
 
         log_info("taking the tree of node id %u (index %llu)", d->leader, (unsigned long long) d->term.start);
         e->phase = PHASE_RECEIVE;
+        /* Applied here in a configuration that is not part of the history now taken: whoever waits must not hear "done". */
+        change_list_fail(&e->applied, -EIO);
         if (receiver_new(e->tree, v, &e->receiver) < 0) {
                 log_error("out of memory: can't take the tree of the others");
                 corosync_restart(e->corosync);
@@ -117,23 +127,31 @@ static void begin_receive(Engine *e, const SyncDecision *d)
 static void sync_point(Engine *e)
 {
         AUTO(freep) MemberState *states = calloc(e->peers.n, sizeof(MemberState));
-        size_t self = 0, n_behind = 0;
+        AUTO(freep) size_t *at = calloc(e->peers.n, sizeof(size_t)); /* whose state it is */
+        size_t self = 0, n_behind = 0, n = 0;
         SyncDecision d;
 
-        if (!states)
+        if (!states || !at) {
+                corosync_restart(e->corosync);
                 return;
-        for (size_t i = 0; i < e->peers.n; i++) {
-                states[i] = e->peers.items[i].state;
-                if (states[i].nodeid == engine_nodeid(e))
-                        self = i;
         }
-        sync_decide(states, e->peers.n, &d);
+        for (size_t i = 0; i < e->peers.n; i++) {
+                if (e->peers.items[i].is_excused)
+                        continue;
+                at[n] = i;
+                states[n] = e->peers.items[i].state;
+                if (states[n].nodeid == engine_nodeid(e))
+                        self = n;
+                n++;
+        }
+        sync_decide(states, n, &d);
         e->term = d.term;
         e->wire = d.wire;
         e->tree->max_bytes = d.max_bytes;
-        for (size_t i = 0; i < e->peers.n; i++) {
-                e->peers.items[i].is_admitted = d.admitted[i];
-                e->peers.items[i].acked = 0;
+        e->verify_index = 0;
+        for (size_t i = 0; i < n; i++) {
+                e->peers.items[at[i]].is_admitted = d.admitted[i];
+                e->peers.items[at[i]].acked = 0;
                 n_behind += d.admitted[i] && !d.in_sync[i];
         }
         if (!d.admitted[self]) {
@@ -148,6 +166,7 @@ static void sync_point(Engine *e)
                 begin_term(e, &d, n_behind);
         else
                 begin_receive(e, &d);
+        engine_watch(e);
 }
 
 void engine_become_active(Engine *e)
@@ -156,8 +175,7 @@ void engine_become_active(Engine *e)
         corosync_is_well(e->corosync);
         log_info("active in term %llu from index %llu", (unsigned long long) e->term.term,
                  (unsigned long long) e->tree->version.index);
-        for (Change *c = e->sent.first; c; c = c->next)
-                engine_send_change(e, c);
+        e->active_usec = now_usec();
         if (e->options.wire_max > FRAME_VERSION) {
                 StrBuf b = STRBUF_INIT;
 
@@ -170,6 +188,24 @@ void engine_become_active(Engine *e)
                 e->events.membership(e->events.userdata);
 }
 
+/* Excused members don't count: the rest must be as many as quorum asks for, and quorate each. */
+void engine_try_sync(Engine *e)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < e->peers.n; i++) {
+                const Peer *p = &e->peers.items[i];
+
+                if (p->is_excused)
+                        continue;
+                if (!p->has_state || !p->state.is_quorate)
+                        return;
+                n++;
+        }
+        if (n == e->peers.n || corosync_is_enough(e->corosync, n))
+                sync_point(e);
+}
+
 void engine_deliver_state(Engine *e, Member from, const uint8_t *body, size_t len)
 {
         Peer *p = engine_find_peer(e, from);
@@ -177,7 +213,7 @@ void engine_deliver_state(Engine *e, Member from, const uint8_t *body, size_t le
         uint64_t ring_seq;
         MemberState s;
 
-        if (e->phase != PHASE_WAIT || !p || e->peers.n > SYNC_MEMBERS_MAX || member_state_decode(body, len, &s) < 0)
+        if (e->phase != PHASE_WAIT || !p || p->is_excused || e->peers.n > SYNC_MEMBERS_MAX || member_state_decode(body, len, &s) < 0)
                 return;
         corosync_ring(e->corosync, &ring_node, &ring_seq);
         if (s.ring_node != ring_node || s.ring_seq != ring_seq)
@@ -186,8 +222,5 @@ void engine_deliver_state(Engine *e, Member from, const uint8_t *body, size_t le
         s.pid = from.pid;
         p->state = s;
         p->has_state = true;
-        for (size_t i = 0; i < e->peers.n; i++)
-                if (!e->peers.items[i].has_state || !e->peers.items[i].state.is_quorate)
-                        return;
-        sync_point(e);
+        engine_try_sync(e);
 }

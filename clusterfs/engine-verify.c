@@ -30,6 +30,8 @@ void engine_deliver_checksum(Engine *e, Member from, const uint8_t *body, size_t
         for (size_t i = 0; i < e->peers.n; i++)
                 if (e->peers.items[i].is_admitted && e->peers.items[i].member.nodeid < from.nodeid)
                         return;
+        if (e->verify_index == 0) /* this node was receiving the tree when the others compared */
+                return;
         if (!sum || (index == e->verify_index && memcmp(sum, e->verify_sum, TREE_HASH_SIZE) == 0))
                 return;
         engine_log(e, LOG_ERR, "clusterfs",

@@ -12,8 +12,9 @@
  * old term; nobody applies them; their senders send them again.
  *
  * The invariants: two ACTIVE nodes that applied the same index hold the same tree; a term begins only in a quorate
- * configuration; an answer of success is given after the change is in this node's database and, with --sync full, has
- * been applied by so many nodes that every later quorate configuration has one of them.
+ * configuration that has a majority of daemons; an answer of success is given after the change is in this node's
+ * database and, with --sync full, in those of so many nodes that every later quorate configuration has one of them; and
+ * with --sync full nobody sends changes in a term before so many nodes have stored that it began.
  */
 #include "clusterfs/engine.h"
 
@@ -217,10 +218,14 @@ int engine_new(sd_event *event, const EngineOptions *options, const EngineEvents
         e->tree->generation = 1;
         r = sd_event_add_io(event, &e->db_io, db_fd(e->db), EPOLLIN, engine_on_db, e);
         if (r == 0)
+                r = sd_event_add_time_relative(event, &e->watch, CLOCK_MONOTONIC, 0, 100 * USEC_PER_MSEC, engine_on_watch,
+                                               e);
+        if (r == 0)
                 r = sd_event_add_time_relative(event, &e->retry, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, engine_on_retry, e);
         if (r < 0)
                 return r;
         (void) sd_event_source_set_enabled(e->retry, SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(e->watch, SD_EVENT_OFF);
         if (!options->is_local)
                 r = engine_start_cluster(e);
         if (r < 0)
@@ -239,6 +244,7 @@ Engine *engine_free(Engine *e)
         e->db_io = sd_event_source_disable_unref(e->db_io);
         e->retry = sd_event_source_disable_unref(e->retry);
         e->verify = sd_event_source_disable_unref(e->verify);
+        e->watch = sd_event_source_disable_unref(e->watch);
         e->db = db_free(e->db);
         change_list_fail(&e->sent, -EIO);
         change_list_fail(&e->applied, -EIO);
