@@ -33,6 +33,8 @@ static void fill_times(struct stat *st, int64_t ns)
 
 void fusefs_fill_attr(FuseFs *fs, const Node *n, pid_t pid, struct stat *st)
 {
+        uint64_t id = fusefs_id(n);
+
         memset(st, 0, sizeof(*st));
         st->st_ino = n->ino;
         st->st_mode = mode_of(fs, n);
@@ -42,7 +44,7 @@ void fusefs_fill_attr(FuseFs *fs, const Node *n, pid_t pid, struct stat *st)
         st->st_size = n->content ? (off_t) n->content->size : 0;
         /* Who writes sees the size of what it wrote, others what is published. */
         for (const Handle *h = fs->handles; pid && n->content && h; h = h->next)
-                if (h->ino == n->ino && h->pid == pid && handle_has_changes(h))
+                if (h->ino == id && h->pid == pid && handle_has_changes(h))
                         st->st_size = (off_t) handle_size(h);
         st->st_blocks = (st->st_size + 511) / 512;
         fill_times(st, n->mtime);
@@ -74,7 +76,7 @@ int fusefs_attr(FuseFs *fs, uint64_t ino, pid_t pid, struct stat *st)
                 fusefs_fill_virtual(fs, (enum status_item) item, st);
                 return 0;
         }
-        n = tree_find(fusefs_tree(fs), ino);
+        n = fusefs_node(fs, ino);
         if (n) {
                 fusefs_fill_attr(fs, n, pid, st);
                 return 0;
@@ -94,7 +96,7 @@ int fusefs_attr(FuseFs *fs, uint64_t ino, pid_t pid, struct stat *st)
 void fusefs_fill_entry(FuseFs *fs, const Node *n, pid_t pid, struct fuse_entry_param *e)
 {
         memset(e, 0, sizeof(*e));
-        e->ino = n->ino;
+        e->ino = fusefs_id(n);
         e->generation = n->generation;
         fusefs_fill_attr(fs, n, pid, &e->attr);
 }
@@ -116,7 +118,7 @@ void fusefs_do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
                 (void) fuse_reply_entry(req, &e);
                 return;
         }
-        dir = tree_find(fusefs_tree(fs), parent);
+        dir = fusefs_node(fs, parent);
         n = dir ? tree_lookup(fusefs_tree(fs), dir, name, strlen(name)) : NULL;
         if (!n) {
                 (void) fuse_reply_err(req, dir ? ENOENT : ESTALE);
@@ -222,7 +224,7 @@ static void set_time(fuse_req_t req, FuseFs *fs, const Node *n, const struct sta
         q = request_new(req, REPLY_ATTR);
         if (!q)
                 return;
-        q->ino = n->ino;
+        q->ino = fusefs_id(n);
         if (to_set & FUSE_SET_ATTR_MTIME_NOW)
                 op.mtime = fusefs_now();
         else if (op.mtime == 0)
@@ -249,14 +251,14 @@ static void set_size(fuse_req_t req, FuseFs *fs, const Node *n, off_t size, Hand
         q = request_new(req, REPLY_ATTR);
         if (!q)
                 return;
-        q->ino = n->ino;
+        q->ino = fusefs_id(n);
         request_submit(q, &op);
 }
 
 void fusefs_do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
         FuseFs *fs = fusefs_of(req);
-        const Node *n = tree_find(fusefs_tree(fs), ino);
+        const Node *n = fusefs_node(fs, ino);
         int item = status_of_ino(ino), r;
         struct stat st;
 

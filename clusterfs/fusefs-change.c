@@ -12,6 +12,7 @@ static void fusefs_add_handle(FuseFs *fs, Handle *h)
 {
         h->next = fs->handles;
         fs->handles = h;
+        h->generation = fusefs_tree(fs)->generation;
 }
 
 static void request_free(Request *q)
@@ -67,7 +68,7 @@ static void reply_create(Request *q, int result)
 {
         FuseFs *fs = q->fs;
         bool made = result == 0;
-        const Node *dir = tree_find(fusefs_tree(fs), q->parent), *n;
+        const Node *dir = fusefs_node(fs, q->parent), *n;
         struct fuse_entry_param e;
         Handle *h;
 
@@ -82,7 +83,7 @@ static void reply_create(Request *q, int result)
                 (void) fuse_reply_err(q->req, -result);
                 return;
         }
-        h = handle_new(n->ino, n->content, fuse_req_ctx(q->req)->pid);
+        h = handle_new(fusefs_id(n), n->content, fuse_req_ctx(q->req)->pid);
         if (!h) {
                 (void) fuse_reply_err(q->req, ENOMEM);
                 return;
@@ -115,7 +116,7 @@ static void on_done(void *userdata, int result, uint64_t ino)
         struct stat st;
 
         if (q->reply == REPLY_FLUSH && result == 0) {
-                n = tree_find(fusefs_tree(q->fs), q->ino);
+                n = fusefs_node(q->fs, q->ino);
                 if (n && n->content)
                         handle_published(q->handle, n->content);
         }
@@ -145,10 +146,13 @@ static bool name_is_taken(fuse_ino_t parent, const char *name)
 }
 
 /* Checks that hold for every change by name. */
-static bool refuse_name(fuse_req_t req, fuse_ino_t parent, const char *name, int taken)
+static bool refuse_name(fuse_req_t req, fuse_ino_t parent, const char *name, int taken, uint64_t *ret_ino)
 {
-        int error = strlen(name) > OP_NAME_MAX ? ENAMETOOLONG : name_is_taken(parent, name) ? taken : 0;
+        const Node *dir = fusefs_node(fusefs_of(req), parent);
+        int error = strlen(name) > OP_NAME_MAX ? ENAMETOOLONG : name_is_taken(parent, name) ? taken : dir ? 0 : ESTALE;
 
+        if (dir)
+                *ret_ino = dir->ino;
         if (error)
                 (void) fuse_reply_err(req, error);
         return error != 0;
@@ -156,10 +160,10 @@ static bool refuse_name(fuse_req_t req, fuse_ino_t parent, const char *name, int
 
 static void change_name(fuse_req_t req, uint8_t type, fuse_ino_t parent, const char *name, enum reply reply, int taken)
 {
-        Op op = { .type = type, .ino = parent, .name = name, .name_len = strlen(name) };
+        Op op = { .type = type, .name = name, .name_len = strlen(name) };
         Request *q;
 
-        if (refuse_name(req, parent, name, taken))
+        if (refuse_name(req, parent, name, taken, &op.ino))
                 return;
         q = request_new(req, reply);
         if (q)
@@ -196,8 +200,6 @@ void fusefs_do_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 {
         Op op = { .type = OP_RENAME,
                   .flags = flags & RENAME_NOREPLACE ? OP_NOREPLACE : 0,
-                  .ino = parent,
-                  .ino2 = parent2,
                   .name = name,
                   .name_len = strlen(name),
                   .name2 = name2,
@@ -208,7 +210,7 @@ void fusefs_do_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
                 (void) fuse_reply_err(req, EINVAL);
                 return;
         }
-        if (refuse_name(req, parent, name, EACCES) || refuse_name(req, parent2, name2, EACCES))
+        if (refuse_name(req, parent, name, EACCES, &op.ino) || refuse_name(req, parent2, name2, EACCES, &op.ino2))
                 return;
         q = request_new(req, REPLY_ERROR);
         if (q)
@@ -229,11 +231,11 @@ void fusefs_do_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const cha
 
 void fusefs_do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
-        Op op = { .type = OP_CREATE, .ino = parent, .name = name, .name_len = strlen(name) };
+        Op op = { .type = OP_CREATE, .name = name, .name_len = strlen(name) };
         Request *q;
 
         (void) mode;
-        if (refuse_name(req, parent, name, EEXIST))
+        if (refuse_name(req, parent, name, EEXIST, &op.ino))
                 return;
         q = request_new(req, REPLY_CREATE);
         if (!q)

@@ -54,7 +54,7 @@ static int dir_fill(DirHandle *d, const Node *n)
 
 void fusefs_do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-        const Node *n = tree_find(fusefs_tree(fusefs_of(req)), ino);
+        const Node *n = fusefs_node(fusefs_of(req), ino);
         DirHandle *d;
         int r = !n ? -ESTALE : n->type != NODE_DIR ? -ENOTDIR : 0;
 

@@ -43,7 +43,7 @@ void fusefs_do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
                 open_virtual(req, fs, (enum status_item) item, fi);
                 return;
         }
-        n = tree_find(fusefs_tree(fs), ino);
+        n = fusefs_node(fs, ino);
         if (!n || n->type != NODE_FILE)
                 r = n ? -EISDIR : -ESTALE;
         else if ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC))
@@ -90,17 +90,24 @@ void fusefs_do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 /* `req` NULL: nobody waits. */
 static void publish(FuseFs *fs, fuse_req_t req, Handle *h)
 {
+        const Node *n = fusefs_node(fs, h->ino);
         StrBuf buffer = STRBUF_INIT;
         Request *q;
         Op op;
         int r = handle_publish(h, fusefs_now(), &buffer, &op);
 
+        /* Removed while open: nobody will read it. Gone with the tree it was in: what was written is not anywhere. */
+        if (r == 0 && op.type != 0 && !n) {
+                r = h->generation == fusefs_tree(fs)->generation ? 0 : -ESTALE;
+                op.type = 0;
+        }
         if (r < 0 || op.type == 0) {
                 if (req)
                         (void) fuse_reply_err(req, -r);
                 strbuf_deinit(&buffer);
                 return;
         }
+        op.ino = n->ino;
         q = calloc(1, sizeof(*q));
         if (q) {
                 q->fs = fs;

@@ -35,6 +35,13 @@ typedef struct Request {
 } Request;
 
 /* fusefs.c */
+/*
+ * What the kernel knows an object by: its number, above it the generation of the tree that gave it that number. After the
+ * tree of others was taken, an old id never names another object that has got the same number.
+ */
+uint64_t fusefs_id(const Node *n);
+/* NULL: there is no such object (any more). */
+const Node *fusefs_node(FuseFs *fs, uint64_t id);
 FuseFs *fusefs_of(fuse_req_t req);
 const Tree *fusefs_tree(FuseFs *fs);
 int64_t fusefs_now(void);

@@ -27,6 +27,8 @@
 #include "clusterfs/fusefs-parts.h"
 
 #define REQUESTS_PER_TURN 32
+#define GENERATION_SHIFT 48
+#define GENERATIONS 0x7fffu /* the last one stands for virtual files */
 #define MAX_WRITE (128u << 10)
 
 FuseFs *fusefs_of(fuse_req_t req)
@@ -37,6 +39,18 @@ FuseFs *fusefs_of(fuse_req_t req)
 const Tree *fusefs_tree(FuseFs *fs)
 {
         return engine_tree(fs->engine);
+}
+
+uint64_t fusefs_id(const Node *n)
+{
+        return n->ino == TREE_ROOT_INO ? n->ino : n->ino | (uint64_t) (n->generation % GENERATIONS) << GENERATION_SHIFT;
+}
+
+const Node *fusefs_node(FuseFs *fs, uint64_t id)
+{
+        const Node *n = tree_find(fusefs_tree(fs), id & ((UINT64_C(1) << GENERATION_SHIFT) - 1));
+
+        return n && fusefs_id(n) == id ? n : NULL;
 }
 
 int64_t fusefs_now(void)

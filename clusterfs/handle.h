@@ -19,7 +19,8 @@ typedef struct Handle Handle;
 struct Handle {
         Handle *next; /* for its owner */
         unsigned refs;
-        uint64_t ino;
+        uint64_t ino;        /* as its owner names the file */
+        uint32_t generation; /* of the tree when it was opened */
         pid_t pid;     /* who opened it */
         Content *base; /* what was opened or last published */
         uint8_t *work; /* base with what was written, from the first write on */

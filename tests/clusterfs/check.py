@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cluster  # noqa: E402
 import test_cluster  # noqa: E402
 import test_local  # noqa: E402
+import test_members  # noqa: E402
 
 UNIT = "--unit" in sys.argv[1:]
 WORDS = [w for w in sys.argv[1:] if w != "--unit"]
@@ -70,7 +71,7 @@ def why_not():
 
 
 def run_cluster():
-    tests = tests_of(test_cluster, "test_")
+    tests = tests_of(test_members, "test_") + tests_of(test_cluster, "test_")
     if not tests:
         return
     with cluster.Cluster(3, ["--lock-timeout", "2"]) as c:
