@@ -1,15 +1,15 @@
 # Everything that is run to find out whether it works. tests/run adds up; its last line is the result.
 CLANG := $(shell command -v clang)
 FUZZ_READY := $(if $(CLANG),$(FUZZ_BIN))
-RUN_TESTS = STORAGED_MAKE="$(MAKE) ASAN=$(ASAN) SUFFIX=$(SUFFIX) CC=$(CC)" tests/run --build $(B)
+RUN_TESTS = STORAGED_MAKE="$(MAKE) ASAN=$(ASAN) SUFFIX=$(SUFFIX) CC=$(CC)" tests/run --build $(B) --lab-jobs $(LAB_JOBS)
 SECONDS ?= 60
 
 .PHONY: check-unit check-system check-fault check-fuzz
 
-check: all test-binaries contract-binaries $(FUZZ_READY) ## all tests but the lab's (check-lab); ends with `N passed, N failed, N skipped`
-	$(Q)$(RUN_TESTS) unit contract abi system fault clusterfs fuzz layers
+check: all test-binaries contract-binaries $(FUZZ_READY) ## all tests; ends with `N passed, N failed, N skipped`
+	$(Q)$(RUN_TESTS) unit contract abi system fault clusterfs fuzz layers lab
 
-check-fast: all test-binaries contract-binaries $(FUZZ_READY) ## the same without what is slow
+check-fast: all test-binaries contract-binaries $(FUZZ_READY) ## the same without what is slow, and without the lab
 	$(Q)$(RUN_TESTS) --fast --fuzz-seconds 1 unit contract abi system fault clusterfs fuzz layers
 
 check-unit: all test-binaries ## unit tests

@@ -2,16 +2,15 @@
 """A black-box test that has a lab of its own: brought up before the first test of the class, ended after the last."""
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
 import unittest
 
-from harness import KEPT, REPO, needs_program, needs_root, wait_until
+from harness import KEPT, REPO, wait_until
 
 sys.path.insert(0, os.path.join(REPO, "tests", "lab"))
-from labkit import node  # noqa: E402
+from labkit import machine, node  # noqa: E402
 from labkit.state import Lab  # noqa: E402
 
 LAB = os.path.join(REPO, "tests", "lab", "lab")
@@ -28,10 +27,7 @@ def only_soak(reason):
     return unittest.skipIf(SCALE < 1, f"{reason}; `make soak-lab` runs it")
 
 
-@needs_root()
-@needs_program("linux.uml")
-@needs_program("mmdebstrap")
-@unittest.skipUnless(os.path.exists("/dev/net/tun"), "no /dev/net/tun in this machine's kernel")
+@unittest.skipIf(machine.missing(), machine.missing())
 class LabCase(unittest.TestCase):
     """UP: the arguments of `lab up`. KIND: first letters of the lab's name. self.lab is a labkit Lab."""
     UP = ()
@@ -50,8 +46,6 @@ class LabCase(unittest.TestCase):
     @classmethod
     def bring_up(cls):
         """Gives what there is to tell."""
-        if not shutil.which("linux.uml"):
-            raise unittest.SkipTest("no User-Mode Linux here (apt-get install user-mode-linux)")
         r = cls.command("up", *cls.UP)
         if r.returncode != 0:
             raise AssertionError(f"lab up {' '.join(cls.UP)}: {r.stderr.strip()}")

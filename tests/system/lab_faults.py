@@ -11,7 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import main, wait_until
 from labcase import LabCase
-from labkit import agent, cluster, net, node, san
+from labkit import agent, cluster, fault, net, node, san
 
 NODES = (1, 2, 3)
 
@@ -151,6 +151,7 @@ class Faults(LabCase):
     def test_lun_fails(self):
         device, _seconds = self.over()
         self.must(1, f"head -c 4096 /dev/urandom > /run/mark; dd if=/run/mark of={device} oflag=direct bs=4096 2> /dev/null")
+        self.tell("before", "a block is written and read")
         self.fault("lun-fail", 1, 2)
         self.assertFalse(self.reads(1, device)[0])
         self.assertTrue(self.reads(2, san.device(2))[0])
@@ -161,6 +162,7 @@ class Faults(LabCase):
 
     def test_lun_flaky(self):
         device, _seconds = self.over()
+        self.tell("before", "reads work")
         self.fault("lun-flaky", 1, 2, 1, 1)
         seen = []
         wait_until(lambda: seen.append(self.reads(1, device)[0]) or len(set(seen)) == 2, "reads that work and reads that fail", 30, 0.1)
@@ -216,6 +218,10 @@ class Faults(LabCase):
         self.assert_members(3, (2, 3))
         self.assertEqual(self.paths(1), 4)
         self.tell("during", f"split 2,3 1: after {seconds:.1f} s node 1 is alone and not quorate, 2 and 3 are; SAN as before")
+        self.fault("split", "1", "2", "3")
+        for n in NODES:
+            self.assert_members(n, (n,), quorate=False)
+        self.tell("during", "split 1 2 3: each is alone, none is quorate")
         self.fault("heal")
         seconds = max(self.assert_members(n, NODES) for n in NODES)
         self.tell("after", f"heal: members 1,2,3 on all after {seconds:.1f} s")
@@ -236,6 +242,13 @@ class Faults(LabCase):
         self.tell("after", f"boot 2: after {time.monotonic() - begun:.1f} s members 1,2,3 and 4 paths")
 
     # --- the command itself
+    def test_every_fault_has_a_self_test(self):
+        """Its name is in one of the files, as a word of a command or of labkit."""
+        files = [os.path.join(os.path.dirname(os.path.abspath(__file__)), f"lab_{name}.py") for name in ("faults", "nfs_servers", "ceph", "san")]
+        text = "".join(open(f, encoding="utf-8").read() for f in files)
+        missing = [name for name in fault.FAULTS if f'"{name}"' not in text]
+        self.assertEqual(missing, [])
+
     def test_wrong_words_are_refused(self):
         for words, says in ((("no-such",), "no fault 'no-such'"), (("path-down", "1"), "takes: NODE FABRIC"), (("freeze", "9"), "no node '9'"),
                             (("lun-remove", "55"), "maps no LUN 55"), (("split", "1,2"), "at least two groups"),

@@ -22,7 +22,7 @@ def start_node(lab, n):
     if settings["luns"] or lab.is_running(san.SERVER):
         _script(lab, n, "san-up", *net.PORTALS)
         san.wait_paths(lab, n, san.PATHS, seconds=120)
-    if settings["luns"] or settings["lock"] != "none":
+    if settings["luns"] or settings["lock"] != "none" or settings.get("cluster"):
         _script(lab, n, "cluster-up", settings["lock"])
 
 
