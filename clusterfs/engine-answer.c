@@ -13,6 +13,7 @@
 #include "clusterfs/bytes.h"
 
 #define STORE_LATER_USEC (20 * USEC_PER_MSEC)
+#define ACK_LATER_USEC (500 * USEC_PER_MSEC)
 #define RETRY_DB_USEC (200 * USEC_PER_MSEC)
 #define ACK_PATIENCE_USEC (3 * USEC_PER_SEC)
 
@@ -102,6 +103,15 @@ void engine_open(Engine *e)
 void engine_forget_stored(Engine *e)
 {
         e->flushing_index = e->stored_index = e->confirmed_index = 0;
+}
+
+/* Nobody waits for it (--sync normal), but who is cut off later has to know what the others had: see engine-split.c. */
+void engine_ack_later(Engine *e)
+{
+        if (e->ack_later_usec)
+                return;
+        e->ack_later_usec = now_usec() + ACK_LATER_USEC;
+        engine_arm_retry(e, ACK_LATER_USEC);
 }
 
 /* Tells the others what is stored here, if they wait for it. */
@@ -271,8 +281,15 @@ static void retry_db(Engine *e)
 int engine_on_retry(sd_event_source *s, uint64_t usec, void *userdata)
 {
         Engine *e = userdata;
+        uint64_t now = now_usec();
 
         (void) s, (void) usec;
+        if (e->ack_later_usec > now) {
+                engine_arm_retry(e, e->ack_later_usec - now);
+        } else if (e->ack_later_usec) {
+                e->ack_owed = true;
+                e->ack_later_usec = 0;
+        }
         if (db_error(e->db) < 0)
                 retry_db(e);
         begin_batch(e);

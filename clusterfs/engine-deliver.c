@@ -78,6 +78,8 @@ void engine_deliver_change(Engine *e, Member from, const FrameHeader *h, const u
         }
         if (!is_own && (h->flags & FRAME_FLAG_ACK))
                 e->ack_owed = true;
+        else if (!is_own)
+                engine_ack_later(e);
 }
 
 void engine_submit(Engine *e, const Op *op, engine_done_fn done, void *userdata)
@@ -182,6 +184,7 @@ void engine_on_message(void *userdata, Member from, const void *data, size_t len
         FrameMessage m = { 0 };
         FrameHeader h;
         const uint8_t *piece;
+        Peer *p;
 
         if (frame_decode(data, len, &h, &piece) < 0) {
                 log_warning("node id %u sent what is no frame of clusterfs", from.nodeid);
@@ -206,6 +209,9 @@ void engine_on_message(void *userdata, Member from, const void *data, size_t len
                 else
                         deliver_receiving(e, from, &m);
         }
+        p = engine_find_peer(e, from);
+        if (p)
+                p->last_index = e->tree->version.index;
         free(m.owned);
 }
 

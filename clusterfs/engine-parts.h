@@ -47,6 +47,7 @@ typedef struct Peer {
         bool is_excused; /* did not send its state in time: this configuration goes on without it */
         bool is_slow;    /* does not confirm: nobody waits for it until it does */
         MemberState state;
+        uint64_t last_index; /* the tree's when something of this member was delivered last */
         uint64_t acked; /* it has stored everything up to this index */
 } Peer;
 
@@ -68,6 +69,7 @@ struct Engine {
         uint64_t sequence;
         bool is_quorate, state_dirty, ack_owed;
         uint64_t active_usec; /* when this term became ours */
+        uint64_t ack_later_usec; /* when to confirm what nobody waits for; 0: there is nothing */
         bool is_open; /* changes of our own may be sent in this term */
         ChangeList sent, applied; /* sent: not yet delivered; applied: not yet answered */
         Donor *donor;
@@ -104,6 +106,7 @@ void engine_pump(Engine *e);
 
 /* engine-answer.c */
 void engine_open(Engine *e);
+void engine_ack_later(Engine *e);
 void engine_forget_stored(Engine *e);
 void engine_answer(Engine *e);
 int engine_on_db(sd_event_source *s, int fd, uint32_t revents, void *userdata);
@@ -132,6 +135,9 @@ void engine_on_members(void *userdata, const Member *members, size_t n);
 void engine_on_quorum(void *userdata, bool is_quorate);
 void engine_become_active(Engine *e);
 void engine_deliver_state(Engine *e, Member from, const uint8_t *body, size_t len);
+
+/* engine-split.c */
+void engine_split(Engine *e, const Member *members, size_t n);
 
 /* engine-excuse.c */
 void engine_watch(Engine *e);

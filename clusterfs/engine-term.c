@@ -31,6 +31,7 @@ void engine_on_members(void *userdata, const Member *members, size_t n)
 {
         Engine *e = userdata;
 
+        engine_split(e, members, n);
         outbox_clear(e->outbox);
         (void) frame_parts_free(e->parts);
         e->parts = frame_parts_new();

@@ -97,6 +97,8 @@ void fusefs_fill_entry(FuseFs *fs, const Node *n, pid_t pid, struct fuse_entry_p
 {
         memset(e, 0, sizeof(*e));
         e->ino = fusefs_id(n);
+        e->attr_timeout = ATTR_TIMEOUT;
+        e->entry_timeout = n->type == NODE_DIR && !node_is_lock(n) ? ATTR_TIMEOUT : 0;
         e->generation = n->generation;
         fusefs_fill_attr(fs, n, pid, &e->attr);
 }
@@ -137,7 +139,7 @@ void fusefs_do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
         if (r < 0)
                 (void) fuse_reply_err(req, -r);
         else
-                (void) fuse_reply_attr(req, &st, 0);
+                (void) fuse_reply_attr(req, &st, status_of_ino(ino) < 0 ? ATTR_TIMEOUT : 0);
 }
 
 void fusefs_do_readlink(fuse_req_t req, fuse_ino_t ino)

@@ -34,6 +34,12 @@ typedef struct Request {
         char *name;
 } Request;
 
+/*
+ * So long the kernel may use attributes and directories it was told of, in seconds: from a lookup to the open() behind it.
+ * Names of files and locks are asked for each time. The issue allows 50 ms until a change of another node is seen.
+ */
+#define ATTR_TIMEOUT 0.02
+
 /* fusefs.c */
 /*
  * What the kernel knows an object by: its number, above it the generation of the tree that gave it that number. After the

@@ -45,7 +45,7 @@ bool history_has(const History *other, const History *own, Version v)
 {
         const Term *mine = term_find(own, v.term), *theirs = term_find(other, v.term);
 
-        if (v.term & TREE_TERM_LOCAL)
+        if ((v.term & TREE_TERM_LOCAL) || (own->is_local && v.index > own->quorate_index))
                 return false;
         if (v.term == 0)
                 return true; /* of an empty tree: the root */

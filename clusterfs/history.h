@@ -21,7 +21,7 @@ typedef struct Term {
 typedef struct History {
         VEC(Term) terms;        /* ascending */
         uint64_t quorate_index; /* index of the last change made in a quorate configuration */
-        bool is_local;          /* changed in local mode since then */
+        bool is_local;          /* changed alone since then: in local mode, or without a majority to confirm it */
 } History;
 
 void history_deinit(History *h);

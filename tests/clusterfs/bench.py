@@ -183,6 +183,8 @@ def bench_cluster(sync):
     print(f"\n## three nodes, knet with encryption, --sync {sync}\n")
     with Cluster(3, ["--sync", sync]) as c:
         c.start()
+        for n in c.nodes if os.environ.get("NICE") else []:
+            os.setpriority(os.PRIO_PROCESS, n.clusterfs.pid, int(os.environ["NICE"]))
         rss = [n.rss_kib() / 1024 for n in c.nodes]
         rows(c[0].path(), 1)
         r = seen_elsewhere(c)

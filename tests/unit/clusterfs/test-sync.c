@@ -155,6 +155,11 @@ static void histories(void **state)
         assert_false(history_has(&other, &own, (Version){ 2, 151 })); /* made when the others had gone on */
         assert_false(history_has(&other, &own, (Version){ 2 | TREE_TERM_LOCAL, 120 }));
         assert_false(history_has(&other, &own, (Version){ 9, 1 }));
+        own.quorate_index = 130; /* cut off then: what came after is nobody else's, whatever its number */
+        own.is_local = true;
+        assert_true(history_has(&other, &own, (Version){ 2, 130 }));
+        assert_false(history_has(&other, &own, (Version){ 2, 131 }));
+        own.is_local = false;
         own.terms.items[1].nonce = 5; /* another term of the same number */
         assert_false(history_has(&other, &own, (Version){ 2, 120 }));
         history_deinit(&own);
