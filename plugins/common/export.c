@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "common/chain.h"
+#include "common/export.h"
 #include "common/image-cache.h"
 #include "common/layout.h"
 #include "common/nbd.h"
@@ -81,7 +82,7 @@ static int export_file(FileStore *fs, const char *rel, uint64_t size, Stream *s,
         return r;
 }
 
-static int export_guest_view(FileStore *fs, const char *rel, const char *format, const char *snap, Stream *s,
+int export_guest_view(FileStore *fs, const char *rel, const char *format, const char *snap, Stream *s,
                              struct storaged_error *err)
 {
         AUTO(nbd_image_close) NbdImage image = { 0 };

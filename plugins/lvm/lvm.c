@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The lvm storage: volumes are logical volumes of one volume group, on a LUN that all nodes see or on a local disk.
+ *
+ * The model: the VG's metadata is all the state there is. It is changed by LVM only (liblvm2cmd, in this process), under
+ * lvmlockd's lock where the VG is shared and under the daemon's cluster lock in any case; what is active is known from
+ * device-mapper (dm.c). The invariant: a name vm-… without the tag of an unfinished operation is a whole volume.
+ *
+ *   cmd.c  the door to LVM          vg.c     what the VG is, kept while mda.c says that nothing was committed
+ *   dm.c   the kernel's devices     activate.c  on, off, stale devices
+ *   volume.c, remove.c, chain.c, stream.c  the operations; unfinished.c what crashes leave
+ */
+#include "lvm/lvm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lvm/chain.h"
+#include "lvm/unfinished.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define STEP_DEFAULT_MIB 32
+#define PERCENT_LEFT 10 /* of the metadata area, when health begins to warn */
+
+/* --- configuration */
+
+/* "10M", "1.5G", "10485760": bytes a second; 0 if it is none of these. */
+static uint64_t parse_rate(const char *s)
+{
+        static const char units[] = "KMGT";
+        char *end;
+        double v = strtod(s, &end);
+        const char *u = *end ? strchr(units, *end >= 'a' ? *end - 'a' + 'A' : *end) : NULL;
+
+        if (end == s || v <= 0 || (*end && (!u || (end[1] && strcmp(end + 1, "B") != 0))))
+                return 0;
+        for (const char *p = units; u && p <= u; p++)
+                v *= 1024;
+        return v >= 1 && v < 1e18 ? (uint64_t) v : 0;
+}
+
+static int lvm_check_config(const struct storaged_host *host, const struct storaged_config *config,
+                            struct storaged_error *err)
+{
+        const char *rate = storaged_config_get(config, "saferemove_throughput");
+
+        (void) host;
+        if (rate && parse_rate(rate) == 0)
+                return error_set_param(err, -EINVAL, "saferemove_throughput",
+                                       "saferemove_throughput is a rate in bytes a second, such as 10M or 1.5G, not '%s'", rate);
+        return 0;
+}
+
+/* --- lifecycle */
+
+static int no_reach(FileStore *fs, unsigned planes, struct storaged_error *err)
+{
+        (void) fs;
+        (void) planes;
+        (void) err;
+        return 0;
+}
+
+static const FileStoreKind kind = { .type = "lvm", .reach = no_reach };
+
+void lvm_stop_common(Lvm *l)
+{
+        vg_deinit(&l->state);
+        lvm_cmd_deinit(&l->cmd);
+        free(l->fs.path);
+        free(l->storage);
+        free(l->vg);
+}
+
+int lvm_start_common(const struct storaged_host *host, const struct storaged_config *config, Lvm *l,
+                     struct storaged_error *err)
+{
+        const char *vg = storaged_config_get(config, "vgname");
+        int n;
+
+        if (!vg || strlen(vg) >= LVM_NAME_MAX)
+                return error_set_param(err, -EINVAL, "vgname", "storage %s has no volume group", config->storage);
+        l->host = host;
+        l->storage = strdup(config->storage);
+        l->vg = strdup(vg);
+        n = asprintf(&l->fs.path, "/dev/%s", vg);
+        if (n < 0)
+                l->fs.path = NULL;
+        if (!l->storage || !l->vg || !l->fs.path)
+                return error_set(err, -ENOMEM, "out of memory");
+        l->fs.kind = &kind;
+        l->fs.host = host;
+        l->fs.storage = l->storage;
+        l->cmd.what = l->storage;
+        return 0;
+}
+
+static int lvm_start(const struct storaged_host *host, const struct storaged_config *config, void **ret_self,
+                     struct storaged_error *err)
+{
+        const char *rate = storaged_config_get(config, "saferemove_throughput");
+        const char *step = storaged_config_get(config, "saferemove-stepsize");
+        Lvm *l = calloc(1, sizeof(*l));
+        int r;
+
+        if (!l)
+                return error_set(err, -ENOMEM, "out of memory");
+        l->is_tagged_only = storaged_config_get_bool(config, "tagged_only");
+        l->has_chain = storaged_config_get_bool(config, "snapshot-as-volume-chain");
+        l->is_saferemove = storaged_config_get_bool(config, "saferemove");
+        l->saferemove_bps = rate ? parse_rate(rate) : 0;
+        l->saferemove_step = (step ? strtoull(step, NULL, 10) : STEP_DEFAULT_MIB) * MIB;
+        r = lvm_start_common(host, config, l, err);
+        if (r < 0) {
+                lvm_stop_common(l);
+                free(l);
+                return r;
+        }
+        *ret_self = l;
+        return 0;
+}
+
+static void lvm_stop(void *self)
+{
+        lvm_stop_common(self);
+        free(self);
+}
+
+/* --- the storage */
+
+int lvm_reach(Lvm *l, struct storaged_error *err)
+{
+        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+
+        if (r < 0)
+                return r;
+        if (l->state.is_exported)
+                return error_set(err, -EPERM, "storage \"%s\": volume group \"%s\" was exported (vgexport); vgimport it on one node first",
+                                 l->storage, l->vg);
+        if (!vg_is_shared(&l->state))
+                return 0;
+        /* Waits until they are; where they run already it is done at once. */
+        r = lvm_cmd(&l->cmd, "start the locks of its volume group", err, "vgchange --lock-start %s", l->vg);
+        if (r < 0 && access("/run/lvm/lvmlockd.socket", F_OK) < 0)
+                return error_set(err, -EHOSTDOWN,
+                                 "storage \"%s\": volume group \"%s\" is shared by %s locks, and lvmlockd does not run on node %s; "
+                                 "start it (systemctl start lvmlockd)",
+                                 l->storage, l->vg, l->state.lock_type, l->host->node);
+        return r;
+}
+
+static int lvm_activate_storage(void *self, struct storaged_error *err)
+{
+        Lvm *l = self;
+        size_t n = 0;
+        int r = lvm_reach(l, err);
+
+        if (r == 0)
+                r = unfinished_clean(l, &n, err);
+        if (r == 0 && n > 0)
+                r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+        return r == 0 ? chain_repair(l, err) : r;
+}
+
+static int lvm_status(void *self, struct storaged_status *ret, struct storaged_error *err)
+{
+        Lvm *l = self;
+        struct storaged_error why = STORAGED_ERROR_INIT;
+        int r = vg_refresh(&l->state, &l->cmd, l->vg, &why);
+
+        (void) err;
+        if (r < 0) {
+                (void) snprintf(ret->reason, sizeof(ret->reason), "%.250s", why.text);
+                return 0;
+        }
+        ret->is_active = l->state.n_missing == 0;
+        ret->total_bytes = l->state.bytes;
+        ret->avail_bytes = l->state.free;
+        ret->used_bytes = l->state.bytes - l->state.free;
+        if (l->state.n_missing > 0)
+                (void) snprintf(ret->reason, sizeof(ret->reason),
+                                "%llu of %zu devices of volume group %s are missing on this node",
+                                (unsigned long long) l->state.n_missing, l->state.n_pvs, l->vg);
+        return 0;
+}
+
+static int lvm_health(void *self, storaged_finding_fn fn, void *userdata, struct storaged_error *err)
+{
+        Lvm *l = self;
+        char summary[512];
+        struct storaged_finding f = { .size = sizeof(f), .summary = summary };
+        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+
+        if (r == 0 && !vg_is_shared(&l->state)) {
+                (void) snprintf(summary, sizeof(summary),
+                                "volume group %s is not shared: only storaged's leases keep two nodes from having a volume "
+                                "active; commands of LVM itself are not held back",
+                                l->vg);
+                f.code = "VG_NOT_SHARED";
+                f.severity = "info";
+                f.action = "where several nodes see the LUN: pvesm vg convert, with all its volumes inactive";
+                r = fn(userdata, &f);
+        }
+        if (r == 0 && l->state.mda_size > 0 && l->state.mda_free < l->state.mda_size / PERCENT_LEFT) {
+                (void) snprintf(summary, sizeof(summary), "the metadata area of volume group %s is nearly full: %llu of %llu KiB free",
+                                l->vg, (unsigned long long) (l->state.mda_free >> 10), (unsigned long long) (l->state.mda_size >> 10));
+                f.code = "VG_METADATA_FULL";
+                f.severity = "warning";
+                f.action = "remove volumes; make new volume groups with pvesm lun create-vg, which reserves more";
+                r = fn(userdata, &f);
+        }
+        if (r == 0 && l->state.n_missing > 0) {
+                (void) snprintf(summary, sizeof(summary), "%llu of %zu devices of volume group %s are missing on this node",
+                                (unsigned long long) l->state.n_missing, l->state.n_pvs, l->vg);
+                f.code = "VG_PARTIAL";
+                f.severity = "error";
+                f.action = "look at its LUNs: pvesm lun list";
+                r = fn(userdata, &f);
+        }
+        return r;
+}
+
+/* --- what it is, as data */
+
+static const struct storaged_property properties[] = {
+        { .name = "vgname", .flags = STORAGED_PROPERTY_REQUIRED | STORAGED_PROPERTY_FIXED },
+        { .name = "base", .flags = STORAGED_PROPERTY_FIXED },
+        { .name = "bwlimit" },
+        { .name = "content" },
+        { .name = "disable" },
+        { .name = "nodes" },
+        { .name = "saferemove" },
+        { .name = "saferemove-stepsize" },
+        { .name = "saferemove_throughput" },
+        { .name = "shared" },
+        { .name = "snapshot-as-volume-chain" },
+        { .name = "tagged_only" },
+        { 0 },
+};
+
+static const struct storaged_feature_row features[] = {
+        { .format = "raw",
+          .current = STORAGED_FEATURE_COPY | STORAGED_FEATURE_RENAME | STORAGED_FEATURE_RESIZE,
+          .exports = "raw+size",
+          .snapshot_method = "storage" },
+        { .format = "qcow2",
+          .current = STORAGED_FEATURE_SNAPSHOT | STORAGED_FEATURE_COPY | STORAGED_FEATURE_RENAME | STORAGED_FEATURE_RESIZE,
+          .snap = STORAGED_FEATURE_COPY,
+          .exports = "raw+size",
+          .snapshot_method = "mixed" },
+        { 0 },
+};
+
+static struct storaged_plugin lvm_plugin = {
+        .name = "lvm",
+        .version = "1",
+        .summary = "Logical volumes of a volume group, also on a shared LUN",
+        .naming = STORAGED_NAMING_LVM,
+        .sharing = STORAGED_SHARED_FLAG,
+        .contents = STORAGED_CONTENT_IMAGES | STORAGED_CONTENT_ROOTDIR,
+        .default_contents = STORAGED_CONTENT_IMAGES,
+        .formats = STORAGED_FORMAT_RAW | STORAGED_FORMAT_QCOW2,
+        .default_format = STORAGED_FORMAT_RAW,
+        .properties = properties,
+        .features = features,
+        .scan_schema = &lvm_scan_schema,
+
+        .check_config = lvm_check_config,
+        .scan = lvm_scan,
+        .start = lvm_start,
+        .stop = lvm_stop,
+        .activate_storage = lvm_activate_storage,
+        .status = lvm_status,
+        .health = lvm_health,
+        .list = lvm_list,
+        .stat = lvm_stat,
+        .alloc = lvm_alloc,
+        .free = lvm_free,
+        .resize = lvm_resize,
+        .path = lvm_path,
+        .activate_volume = lvm_activate_volume,
+        .deactivate_volume = lvm_deactivate_volume,
+        .holders = lvm_holders,
+        .snapshot = lvm_snapshot,
+        .rollback = lvm_rollback,
+        .delete_snapshot = lvm_delete_snapshot,
+        .list_snapshots = lvm_list_snapshots,
+        .rename = lvm_rename,
+        .export_stream = lvm_export_stream,
+        .import_stream = lvm_import_stream,
+};
+
+STORAGED_REGISTER(lvm_plugin)

@@ -1,0 +1,3 @@
+# LVM in process: liblvm2cmd (GPL-2.0-only) is linked here and nowhere else; docs/decisions/0015.
+LVM_LIBS := -llvm2cmd -ldevmapper -ljson-c -lblkid
+lvm_LIBS = $(FILESTORE_LIBS) $(LVM_LIBS)

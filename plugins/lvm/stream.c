@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Volumes as streams. The LV is active here while it is read or written; where another node has it, LVM says so. An LV
+ * is no sparse file: what was on its blocks before belongs to somebody else, so an import writes every byte, zeroes by
+ * an order to the device rather than as data.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "common/export.h"
+#include "common/nbd.h"
+#include "common/qemu-img.h"
+#include "common/stream-io.h"
+#include "lvm/lvm.h"
+#include "lvm/unfinished.h"
+
+static int open_lv(Lvm *l, const char *name, int flags, int *ret, struct storaged_error *err)
+{
+        char path[TREE_PATH_MAX];
+        int fd;
+
+        (void) snprintf(path, sizeof(path), "/dev/%s/%s", l->vg, name);
+        fd = open(path, flags | O_CLOEXEC);
+        if (fd < 0)
+                return error_set(err, -errno, "storage \"%s\": cannot open %s: %s", l->storage, path, strerror(errno));
+        *ret = fd;
+        return 0;
+}
+
+/* --- outwards */
+
+static int export_raw(Lvm *l, const char *name, uint64_t bytes, Stream *s, struct storaged_error *err)
+{
+        AUTO(closep) int fd = -EBADF;
+        uint64_t at = 0;
+        int r = open_lv(l, name, O_RDONLY, &fd, err);
+
+        if (r < 0)
+                return r;
+        s->total = bytes;
+        r = stream_write_size(s, bytes, err);
+        while (r == 0 && at < bytes) {
+                size_t want = bytes - at < STREAM_CHUNK ? (size_t) (bytes - at) : STREAM_CHUNK;
+                ssize_t n = pread(fd, s->buf, want, (off_t) at);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return error_set(err, n < 0 ? -errno : -EIO, "storage \"%s\": cannot read %s/%s at %llu: %s", l->storage,
+                                         l->vg, name, (unsigned long long) at, n < 0 ? strerror(errno) : "it ends there");
+                r = stream_write(s, s->buf, (size_t) n, err);
+                at += (uint64_t) n;
+        }
+        return r;
+}
+
+typedef struct Holds {
+        Lvm *l;
+        struct storaged_error *err;
+        char names[64][LVM_NAME_MAX];
+        enum LvmHold holds[64];
+        size_t n;
+} Holds;
+
+static int hold_link(void *userdata, const VgLv *lv, const char *snap)
+{
+        Holds *h = userdata;
+        int r;
+
+        (void) snap;
+        if (h->n == sizeof(h->holds) / sizeof(h->holds[0]))
+                return error_set(h->err, -E2BIG, "too many snapshots");
+        (void) snprintf(h->names[h->n], LVM_NAME_MAX, "%s", lv->name);
+        r = lvm_hold(h->l, h->names[h->n], STORAGED_ACTIVATION_SHARED, &h->holds[h->n], h->err);
+        if (r == 0)
+                h->n++;
+        return r;
+}
+
+static void holds_free(Holds *h)
+{
+        while (h && h->n > 0) {
+                h->n--;
+                lvm_let_go(h->l, h->names[h->n], h->holds[h->n]);
+        }
+        free(h);
+}
+DEFINE_CLEANUP(Holds *, holds_free)
+
+int lvm_export_stream(void *self, STORAGED_VOL, const char *stream_format, const char *snap, bool with_snapshots,
+                      int fd, struct storaged_error *err)
+{
+        Lvm *l = self;
+        bool is_qcow2 = strcmp(vol->format, "qcow2") == 0;
+        AUTO(stream_deinit) Stream s = { 0 };
+        AUTO(holds_freep) Holds *h = calloc(1, sizeof(*h));
+        char name[LVM_NAME_MAX];
+        const VgLv *lv = NULL;
+        int r;
+
+        if (strcmp(stream_format, "raw+size") != 0 || with_snapshots)
+                return error_set_param(err, -EOPNOTSUPP, "format", "volume \"%s\" cannot be exported as %.32s%s", vol->volname,
+                                       stream_format, with_snapshots ? " with snapshots" : "");
+        if (!h)
+                return error_set(err, -ENOMEM, "out of memory");
+        *h = (Holds){ .l = l, .err = err };
+        (void) snprintf(name, sizeof(name), "%.127s", vol->name);
+        r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+        if (r == 0)
+                r = lvm_find(l, vol->name, &lv, err);
+        if (r == 0 && snap)
+                r = lvm_snapshot_name(vol, snap, name, err);
+        if (r == 0)
+                r = lvm_find(l, name, &lv, err);
+        if (r == 0)
+                r = hold_link(h, lv, NULL);
+        if (r == 0 && is_qcow2)
+                r = lvm_each_snapshot(l, vol, hold_link, h);
+        if (r == 0)
+                r = stream_init(&s, &l->fs, fd, err);
+        if (r < 0)
+                return r;
+        return is_qcow2 ? export_guest_view(&l->fs, name, "qcow2", NULL, &s, err) : export_raw(l, name, lv->bytes, &s, err);
+}
+
+/* --- inwards */
+
+static int refuse_short(Lvm *l, uint64_t got, uint64_t wanted, struct storaged_error *err)
+{
+        return error_set(err, -EIO, "storage \"%s\": the stream ended after %llu of %llu bytes; nothing was kept", l->storage,
+                         (unsigned long long) got, (unsigned long long) wanted);
+}
+
+static int put(int fd, const char *buf, size_t n, uint64_t at)
+{
+        if (stream_is_zero(buf, n) && at % 512 == 0 && n % 512 == 0 && ioctl(fd, BLKZEROOUT, (uint64_t[2]){ at, n }) == 0)
+                return 0;
+        while (n > 0) {
+                ssize_t k = pwrite(fd, buf, n, (off_t) at);
+
+                if (k < 0 && errno == EINTR)
+                        continue;
+                if (k < 0)
+                        return -errno;
+                buf += k;
+                at += (uint64_t) k;
+                n -= (size_t) k;
+        }
+        return 0;
+}
+
+static int import_raw(Lvm *l, const char *name, uint64_t size, Stream *s, struct storaged_error *err)
+{
+        AUTO(closep) int fd = -EBADF;
+        uint64_t at = 0;
+        int r = open_lv(l, name, O_WRONLY, &fd, err);
+
+        while (r == 0 && at < size) {
+                size_t want = size - at < STREAM_CHUNK ? (size_t) (size - at) : STREAM_CHUNK, n;
+
+                r = stream_read(s, s->buf, want, &n, err);
+                if (r < 0)
+                        return r;
+                if (n < want)
+                        return refuse_short(l, at + n, size, err);
+                r = put(fd, s->buf, n, at);
+                at += n;
+                if (r < 0)
+                        return error_set(err, r, "storage \"%s\": cannot write to %s/%s: %s", l->storage, l->vg, name, strerror(-r));
+        }
+        if (r == 0 && fsync(fd) < 0)
+                r = error_set(err, -errno, "storage \"%s\": cannot write to %s/%s: %s", l->storage, l->vg, name, strerror(errno));
+        return r;
+}
+
+static int import_qcow2(Lvm *l, const char *name, uint64_t size, Stream *s, struct storaged_error *err)
+{
+        AUTO(nbd_image_close) NbdImage image = { 0 };
+        char path[TREE_PATH_MAX], bytes[32];
+        uint64_t at = 0;
+        int r;
+
+        (void) snprintf(path, sizeof(path), "/dev/%s/%s", l->vg, name);
+        (void) snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long) ((size + 511) / 512 * 512));
+        r = qemu_img_run(&l->fs,
+                         (const char *const[]){ "qemu-img", "create", "-q", "-f", "qcow2", "-o",
+                                                "cluster_size=128k,extended_l2=on", path, bytes, NULL },
+                         "make", name, err);
+        if (r == 0)
+                r = nbd_image_open(&l->fs, name, "qcow2", NULL, true, &image, err);
+        while (r == 0 && at < size) {
+                size_t want = size - at < STREAM_CHUNK ? (size_t) (size - at) : STREAM_CHUNK, n, padded;
+
+                r = stream_read(s, s->buf, want, &n, err);
+                if (r < 0)
+                        return r;
+                if (n < want)
+                        return refuse_short(l, at + n, size, err);
+                padded = (n + 511) / 512 * 512;
+                memset(s->buf + n, 0, padded - n);
+                for (size_t k = 0; r == 0 && k < padded; k += STREAM_BLOCK) {
+                        size_t len = padded - k < STREAM_BLOCK ? padded - k : STREAM_BLOCK;
+
+                        if (!stream_is_zero(s->buf + k, len))
+                                r = nbd_image_write(&image, s->buf + k, len, at + k, err);
+                }
+                at += n;
+        }
+        return r < 0 ? r : nbd_image_flush(&image, err);
+}
+
+int lvm_import_stream(void *self, const struct storaged_import_spec *spec, STORAGED_VOL, int fd,
+                      char ret_volname[static STORAGED_VOLNAME_MAX], struct storaged_error *err)
+{
+        Lvm *l = self;
+        uint32_t format = strcmp(vol->format, "qcow2") == 0 ? STORAGED_FORMAT_QCOW2 : STORAGED_FORMAT_RAW;
+        bool is_qcow2 = format == STORAGED_FORMAT_QCOW2;
+        AUTO(stream_deinit) Stream s = { 0 };
+        char name[LVM_NAME_MAX];
+        uint64_t size = 0;
+        int r;
+
+        if (strcmp(spec->stream_format, "raw+size") != 0)
+                return error_set_param(err, -EOPNOTSUPP, "format", "a stream %.32s cannot become volume \"%s\" on lvm; raw+size can",
+                                       spec->stream_format, vol->volname);
+        r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+        if (r == 0)
+                r = lvm_new_name(l, vol->vmid, format, vol->name, name, err);
+        if (r == -EEXIST && spec->allow_rename)
+                r = lvm_new_name(l, vol->vmid, format, NULL, name, err);
+        if (r == 0)
+                r = stream_init(&s, &l->fs, fd, err);
+        if (r == 0)
+                r = stream_read_size(&s, &size, err);
+        if (r < 0)
+                return r;
+        if (size == 0)
+                return error_set(err, -EINVAL, "storage \"%s\": the stream says that the volume has 0 bytes", l->storage);
+        s.total = size;
+        r = unfinished_make(l, name, vol->vmid, is_qcow2 ? lvm_qcow2_bytes(size) : size, err);
+        vg_forget(&l->state);
+        if (r < 0)
+                return r;
+        r = lvm_fault(l, "import.created", err);
+        if (r == 0)
+                r = is_qcow2 ? import_qcow2(l, name, size, &s, err) : import_raw(l, name, size, &s, err);
+        if (r == 0)
+                r = lvm_fault(l, "import.written", err);
+        if (r == 0)
+                r = lvm_cmd(&l->cmd, "deactivate a new volume", err, "lvchange -y -an %s/%s", l->vg, name);
+        if (r == 0)
+                r = unfinished_end(l, name, err);
+        if (r < 0) {
+                (void) lvm_remove(l, name, NULL); /* the first failure is the one to tell */
+                return r;
+        }
+        (void) snprintf(ret_volname, STORAGED_VOLNAME_MAX, "%s", name);
+        return 0;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Half-made volumes. The tag `storaged-unfinished/NODE/PID/START` names the process that works on the LV; START is its
+ * start time, so that a process that got the same number later is not taken for it.
+ */
+#include "lvm/unfinished.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TAG "storaged-unfinished/"
+
+/* When the process began, in ticks since boot; 0: there is none. */
+static unsigned long long start_of(long pid)
+{
+        char path[64], line[1024];
+        AUTO(fclosep) FILE *f = NULL;
+        unsigned long long start = 0;
+        const char *p;
+
+        (void) snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+        f = fopen(path, "re");
+        if (!f || !fgets(line, sizeof(line), f))
+                return 0;
+        p = strrchr(line, ')'); /* the name may hold anything; field 22 is the 20th behind it */
+        for (int i = 0; p && i < 20; i++)
+                p = strchr(p + 1, ' ');
+        if (p)
+                start = strtoull(p, NULL, 10);
+        return start;
+}
+
+bool unfinished_is(const VgLv *lv)
+{
+        return strstr(lv->tags, TAG) != NULL;
+}
+
+static void own_tag(const Lvm *l, char ret[static 192])
+{
+        (void) snprintf(ret, 192, TAG "%.100s/%ld/%llu", l->host->node, (long) getpid(), start_of(getpid()));
+}
+
+int unfinished_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, struct storaged_error *err)
+{
+        char tag[192];
+        int r = lvm_forget(l, name, err);
+
+        if (r < 0)
+                return r;
+        own_tag(l, tag);
+        r = lvm_cmd(&l->cmd, "make a volume", err,
+                    "lvcreate -y %s -Wy -Zy -n %s -L %llub --addtag pve-vm-%u --addtag %s --setautoactivation n %s",
+                    vg_is_shared(&l->state) ? "-aey" : "-ay", name, (unsigned long long) bytes, vmid, tag, l->vg);
+        if (r == -ENOSPC)
+                return error_set(err, r, "storage \"%s\": volume group \"%s\" has %llu MiB free, volume %s needs %llu MiB",
+                                 l->storage, l->vg, (unsigned long long) (l->state.free >> 20), name,
+                                 (unsigned long long) ((bytes + (1u << 20) - 1) >> 20));
+        return r;
+}
+
+int unfinished_end(Lvm *l, const char *name, struct storaged_error *err)
+{
+        char tag[192];
+
+        own_tag(l, tag);
+        return lvm_cmd(&l->cmd, "finish a volume", err, "lvchange -y --deltag %s %s/%s", tag, l->vg, name);
+}
+
+/* Whether the LV is the work of a process of this node that is dead. */
+static bool is_left_over(const Lvm *l, const VgLv *lv)
+{
+        const char *p = strstr(lv->tags, TAG);
+        size_t n = strlen(l->host->node);
+        unsigned long long start;
+        char *end;
+        long pid;
+
+        if (!p)
+                return false;
+        p += strlen(TAG);
+        if (strncmp(p, l->host->node, n) != 0 || p[n] != '/')
+                return false;
+        pid = strtol(p + n + 1, &end, 10);
+        if (*end != '/')
+                return false;
+        start = strtoull(end + 1, NULL, 10);
+        return pid > 0 && start_of(pid) != start;
+}
+
+int unfinished_clean(Lvm *l, size_t *ret_n, struct storaged_error *err)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < l->state.n_lvs; i++) {
+                char name[LVM_NAME_MAX];
+                int r;
+
+                if (!is_left_over(l, &l->state.lvs[i]))
+                        continue;
+                (void) snprintf(name, sizeof(name), "%s", l->state.lvs[i].name);
+                r = lvm_remove(l, name, err);
+                if (r < 0)
+                        return r;
+                l->host->log(l->host->handle, STORAGED_LOG_INFO, "storage \"%s\": removed %s/%s, left by an interrupted operation",
+                             l->storage, l->vg, name);
+                n++;
+        }
+        if (n > 0)
+                vg_forget(&l->state);
+        *ret_n = n;
+        return 0;
+}

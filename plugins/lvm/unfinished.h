@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+/* LVs on their way to becoming a volume, or to being gone. */
+#include "lvm/lvm.h"
+
+bool unfinished_is(const VgLv *lv);
+/* As lvm_make, with the tag of this process on it. */
+int unfinished_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, STORAGED_ERR);
+/* It is a volume now. */
+int unfinished_end(Lvm *l, const char *name, STORAGED_ERR);
+/* Removes what processes of this node left that are dead; *ret_n: how many. */
+int unfinished_clean(Lvm *l, size_t *ret_n, STORAGED_ERR);

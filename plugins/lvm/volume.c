@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Volumes of a VG: listed, made, resized, renamed. An LV that is not yet a volume (a qcow2 image without its header, an
+ * import under way) has a tag that says whose work it is; it is never listed, and the next activation of the
+ * storage removes what dead processes of this node left. A raw volume is complete from the moment LVM commits it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/image.h"
+#include "common/qemu-img.h"
+#include "lvm/dm.h"
+#include "lvm/lvm.h"
+#include "lvm/unfinished.h"
+
+#define QCOW2_CLUSTER (128u << 10)
+#define MIB (1u << 20)
+
+int lvm_fault(Lvm *l, const char *point, struct storaged_error *err)
+{
+        char name[96];
+        int r;
+
+        (void) snprintf(name, sizeof(name), "lvm.%s", point);
+        r = l->host->fault(l->host->handle, name);
+        return r < 0 ? error_set(err, r, "storage \"%s\": fault point %s", l->storage, name) : 0;
+}
+
+int lvm_find(Lvm *l, const char *name, const VgLv **ret, struct storaged_error *err)
+{
+        const VgLv *lv = vg_find(&l->state, name);
+
+        if (!lv || unfinished_is(lv))
+                return error_set_param(err, -ENOENT, "volume", "volume %s:%s does not exist (volume group \"%s\" has no such LV)",
+                                       l->storage, name, l->vg);
+        *ret = lv;
+        return 0;
+}
+
+int lvm_path(void *self, STORAGED_VOL, const char *snap, char *ret, size_t ret_size, struct storaged_error *err)
+{
+        const Lvm *l = self;
+        char lv[LVM_NAME_MAX];
+        int n, r = 0;
+
+        if (snap)
+                r = lvm_snapshot_name(vol, snap, lv, err);
+        if (r < 0)
+                return r;
+        n = snprintf(ret, ret_size, "/dev/%s/%s", l->vg, snap ? lv : vol->name);
+        return n < 0 || (size_t) n >= ret_size ?
+                       error_set(err, -ENAMETOOLONG, "the path of volume %s is too long", vol->name) :
+                       0;
+}
+
+/* --- listing */
+
+static int by_number(const void *a, const void *b)
+{
+        uint32_t x = *(const uint32_t *) a, y = *(const uint32_t *) b;
+
+        return x < y ? -1 : x > y;
+}
+
+static bool is_container(const struct storaged_list_filter *f, uint32_t vmid)
+{
+        return f && f->n_container_vmids &&
+               bsearch(&vmid, f->container_vmids, f->n_container_vmids, sizeof(vmid), by_number);
+}
+
+static int give_row(Lvm *l, const VgLv *lv, const struct storaged_volname *vol, uint32_t content, storaged_volume_fn fn,
+                    void *userdata)
+{
+        bool is_qcow2 = strcmp(vol->format, "qcow2") == 0;
+        struct storaged_volume row = {
+                .size = sizeof(row),
+                .content = content,
+                .volname = lv->name,
+                .format = vol->format,
+                .bytes = lv->bytes,
+                .used_bytes = lv->data_percent >= 0 ? (uint64_t) ((double) lv->bytes * lv->data_percent / 100) : lv->bytes,
+                .ctime = lv->ctime,
+                .vmid = vol->vmid,
+                .is_approximate = is_qcow2, /* the image in it is smaller by its own tables */
+        };
+
+        (void) l;
+        return fn(userdata, &row);
+}
+
+/* Whether the LV is a volume of this storage; *ret: its name, parsed. */
+static bool is_volume(Lvm *l, const VgLv *lv, struct storaged_volname *ret)
+{
+        char tag[32];
+
+        if (strncmp(lv->name, "vm-", 3) != 0 && strncmp(lv->name, "base-", 5) != 0)
+                return false; /* by far the most that are none; saves the parsing */
+        *ret = (struct storaged_volname){ .size = sizeof(*ret) };
+        if (l->host->parse_volname(l->host->handle, lv->name, ret, NULL) < 0 || unfinished_is(lv))
+                return false;
+        if (!l->is_tagged_only)
+                return true;
+        (void) snprintf(tag, sizeof(tag), "pve-vm-%u", ret->vmid);
+        return vg_has_tag(lv->tags, tag);
+}
+
+int lvm_list(void *self, const struct storaged_list_filter *filter, storaged_volume_fn fn, void *userdata,
+             struct storaged_error *err)
+{
+        Lvm *l = self;
+        struct storaged_volname vol;
+        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+
+        for (size_t i = 0; r == 0 && i < l->state.n_lvs; i++) {
+                const VgLv *lv = &l->state.lvs[i];
+                uint32_t content;
+
+                if (!is_volume(l, lv, &vol) || (filter->vmid && filter->vmid != vol.vmid))
+                        continue;
+                content = is_container(filter, vol.vmid) ? STORAGED_CONTENT_ROOTDIR : STORAGED_CONTENT_IMAGES;
+                if (filter->contents & content)
+                        r = give_row(l, lv, &vol, content, fn, userdata);
+        }
+        return r;
+}
+
+int lvm_stat(void *self, STORAGED_VOL, storaged_volume_fn fn, void *userdata, struct storaged_error *err)
+{
+        Lvm *l = self;
+        const VgLv *lv = NULL;
+        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+
+        if (r == 0)
+                r = lvm_find(l, vol->name, &lv, err);
+        return r < 0 ? r : give_row(l, lv, vol, STORAGED_CONTENT_IMAGES, fn, userdata);
+}
+
+/* --- making */
+
+int lvm_new_name(Lvm *l, uint32_t vmid, uint32_t format, const char *wanted, char ret[static LVM_NAME_MAX],
+                 struct storaged_error *err)
+{
+        struct storaged_volname vol = { .size = sizeof(vol) };
+        const char *extension = format == STORAGED_FORMAT_QCOW2 ? ".qcow2" : "";
+        AUTO(freep) const char **used = NULL;
+        char base[LVM_NAME_MAX];
+        size_t n = 0;
+        int r;
+
+        if (wanted) {
+                r = l->host->parse_volname(l->host->handle, wanted, &vol, err);
+                if (r < 0)
+                        return r;
+                if (vol.vmid != vmid)
+                        return error_set_param(err, -EINVAL, "name", "volume name \"%s\" is not one of guest %u", wanted, vmid);
+                if ((strcmp(vol.format, "qcow2") == 0) != (format == STORAGED_FORMAT_QCOW2))
+                        return error_set_param(err, -EINVAL, "name",
+                                               "volume name \"%s\" does not go with format %s: on lvm a qcow2 volume ends in "
+                                               ".qcow2 and a raw one does not",
+                                               wanted, format == STORAGED_FORMAT_QCOW2 ? "qcow2" : "raw");
+                if (vg_find(&l->state, wanted))
+                        return error_set_param(err, -EEXIST, "name", "volume %s:%s exists already", l->storage, wanted);
+                (void) snprintf(ret, LVM_NAME_MAX, "%.127s", vol.name);
+                return 0;
+        }
+        used = calloc(l->state.n_lvs + 1, sizeof(*used));
+        if (!used)
+                return error_set(err, -ENOMEM, "out of memory");
+        for (size_t i = 0; i < l->state.n_lvs; i++)
+                if (strncmp(l->state.lvs[i].name, "vm-", 3) == 0 || strncmp(l->state.lvs[i].name, "base-", 5) == 0)
+                        used[n++] = l->state.lvs[i].name;
+        r = l->host->next_disk_name(l->host->handle, vmid, "vm", used, n, base, sizeof(base) - 8, err);
+        if (r == 0)
+                (void) snprintf(ret, LVM_NAME_MAX, "%.*s%s", LVM_NAME_MAX - 8, base, extension);
+        return r;
+}
+
+uint64_t lvm_qcow2_bytes(uint64_t bytes)
+{
+        uint64_t clusters = (bytes + QCOW2_CLUSTER - 1) / QCOW2_CLUSTER;
+        uint64_t l2 = (clusters * 16 + QCOW2_CLUSTER - 1) / QCOW2_CLUSTER; /* extended entries have 16 bytes */
+        uint64_t l1 = (l2 * 8 + QCOW2_CLUSTER - 1) / QCOW2_CLUSTER;
+        uint64_t refs = clusters + l2 + l1 + 4;
+        uint64_t blocks = (refs * 2 + QCOW2_CLUSTER - 1) / QCOW2_CLUSTER + 1; /* 16 bits a cluster, also of the blocks */
+        uint64_t table = (blocks * 8 + QCOW2_CLUSTER - 1) / QCOW2_CLUSTER;
+
+        return (clusters + l2 + l1 + blocks + table + 4) * QCOW2_CLUSTER;
+}
+
+int lvm_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, struct storaged_error *err)
+{
+        int r = lvm_forget(l, name, err); /* else LVM could not make the device: "Device or resource busy" */
+
+        if (r < 0)
+                return r;
+        r = lvm_cmd(&l->cmd, "make a volume", err,
+                    "lvcreate -y %s -Wy -Zy -n %s -L %llub --addtag pve-vm-%u --setautoactivation n %s",
+                    vg_is_shared(&l->state) ? "-aey" : "-ay", name, (unsigned long long) bytes, vmid, l->vg);
+        if (r == -ENOSPC)
+                return error_set(err, r, "storage \"%s\": volume group \"%s\" has %llu MiB free, volume %s needs %llu MiB",
+                                 l->storage, l->vg, (unsigned long long) (l->state.free / MIB), name,
+                                 (unsigned long long) ((bytes + MIB - 1) / MIB));
+        return r;
+}
+
+static int pread_lv(void *userdata, void *buf, size_t n, uint64_t offset)
+{
+        ssize_t k = pread(*(int *) userdata, buf, n, (off_t) offset);
+
+        return k < 0 ? -errno : (int) k;
+}
+
+static ssize_t read_header(void *userdata, void *buf, size_t n, uint64_t offset)
+{
+        return pread_lv(userdata, buf, n, offset);
+}
+
+int lvm_qcow2_size(Lvm *l, const char *name, uint64_t *ret, struct storaged_error *err)
+{
+        AUTO(closep) int fd = -EBADF;
+        char path[TREE_PATH_MAX];
+        ImageInfo info;
+        int r;
+
+        (void) snprintf(path, sizeof(path), "/dev/%s/%s", l->vg, name);
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0)
+                return error_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
+        r = image_qcow2_read(read_header, &fd, &info);
+        if (r < 0)
+                return error_set(err, -EIO, "volume %s:%s holds no sound qcow2 image: %s", l->storage, name, strerror(-r));
+        *ret = info.bytes;
+        return 0;
+}
+
+static int make_qcow2(Lvm *l, const char *name, uint64_t bytes, struct storaged_error *err)
+{
+        char path[TREE_PATH_MAX], size[32];
+
+        (void) snprintf(path, sizeof(path), "/dev/%s/%s", l->vg, name);
+        (void) snprintf(size, sizeof(size), "%llu", (unsigned long long) bytes);
+        return qemu_img_run(&l->fs,
+                            (const char *const[]){ "qemu-img", "create", "-q", "-f", "qcow2", "-o",
+                                                   "cluster_size=128k,extended_l2=on,preallocation=off", path, size, NULL },
+                            "make", name, err);
+}
+
+int lvm_alloc(void *self, const struct storaged_alloc_spec *spec, char ret_volname[static STORAGED_VOLNAME_MAX],
+              struct storaged_error *err)
+{
+        Lvm *l = self;
+        bool is_qcow2 = spec->format == STORAGED_FORMAT_QCOW2;
+        struct storaged_error ignored = STORAGED_ERROR_INIT;
+        char name[LVM_NAME_MAX];
+        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+
+        if (r == 0)
+                r = lvm_new_name(l, spec->vmid, spec->format, spec->name, name, err);
+        if (r == 0)
+                r = lvm_fault(l, "alloc.before", err);
+        if (r < 0)
+                return r;
+        r = is_qcow2 ? unfinished_make(l, name, spec->vmid, lvm_qcow2_bytes(spec->bytes), err) :
+                       lvm_make(l, name, spec->vmid, spec->bytes, err);
+        vg_forget(&l->state);
+        if (r < 0)
+                return r;
+        r = lvm_fault(l, "alloc.created", err);
+        if (r == 0 && is_qcow2)
+                r = make_qcow2(l, name, spec->bytes, err);
+        if (r == 0 && is_qcow2)
+                r = unfinished_end(l, name, err);
+        if (r == 0)
+                r = lvm_cmd(&l->cmd, "deactivate a new volume", err, "lvchange -y -an %s/%s", l->vg, name);
+        if (r < 0) {
+                (void) lvm_remove(l, name, &ignored); /* the first failure is the one to tell */
+                return r;
+        }
+        (void) snprintf(ret_volname, STORAGED_VOLNAME_MAX, "%s", name);
+        return 0;
+}
+
+/* --- resize and rename */
+
+static int resize_qcow2(Lvm *l, const char *name, uint64_t bytes, struct storaged_error *err)
+{
+        enum LvmHold hold = LVM_NOT_HELD;
+        char path[TREE_PATH_MAX], size[32];
+        DmDevice d;
+        int r = dm_lookup(l->vg, name, &d, err);
+
+        if (r < 0)
+                return r;
+        if (d.exists && d.n_open > 0) /* a running guest: its QEMU makes the image larger (block_resize) */
+                return 0;
+        r = lvm_hold(l, name, STORAGED_ACTIVATION_EXCLUSIVE, &hold, err);
+        if (r < 0)
+                return r;
+        (void) snprintf(path, sizeof(path), "/dev/%s/%s", l->vg, name);
+        (void) snprintf(size, sizeof(size), "%llu", (unsigned long long) bytes);
+        r = qemu_img_run(&l->fs, (const char *const[]){ "qemu-img", "resize", "-q", "-f", "qcow2", path, size, NULL },
+                         "resize", name, err);
+        lvm_let_go(l, name, hold);
+        return r;
+}
+
+static int check_size(Lvm *l, const VgLv *lv, bool is_qcow2, uint64_t bytes, struct storaged_error *err)
+{
+        uint64_t now = lv->bytes;
+        enum LvmHold hold = LVM_NOT_HELD;
+        char name[LVM_NAME_MAX];
+        int r;
+
+        if (is_qcow2) {
+                (void) snprintf(name, sizeof(name), "%s", lv->name);
+                r = lvm_hold(l, name, STORAGED_ACTIVATION_EXCLUSIVE, &hold, err);
+                if (r == 0)
+                        r = lvm_qcow2_size(l, name, &now, err);
+                lvm_let_go(l, name, hold);
+                if (r < 0)
+                        return r;
+        }
+        /* LVM rounds up to extents: asking again for the size that was asked for is no shrinking. */
+        if (bytes < now && (is_qcow2 || (bytes + l->state.extent - 1) / l->state.extent * l->state.extent < now))
+                return error_set_param(err, -EINVAL, "size",
+                                       "volume %s:%s has %llu bytes, %llu would be less; shrinking cuts off the guest's data "
+                                       "and is not done",
+                                       l->storage, lv->name, (unsigned long long) now, (unsigned long long) bytes);
+        return 0;
+}
+
+int lvm_resize(void *self, STORAGED_VOL, uint64_t bytes, struct storaged_error *err)
+{
+        Lvm *l = self;
+        bool is_qcow2 = strcmp(vol->format, "qcow2") == 0;
+        uint64_t lv_bytes = is_qcow2 ? lvm_qcow2_bytes(bytes) : bytes;
+        const VgLv *lv = NULL;
+        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+
+        if (r == 0)
+                r = lvm_find(l, vol->name, &lv, err);
+        if (r == 0)
+                r = lvm_forget(l, vol->name, err);
+        if (r == 0)
+                r = check_size(l, lv, is_qcow2, bytes, err);
+        if (r == 0)
+                r = lvm_fault(l, "resize.before", err);
+        if (r == 0 && lv->bytes < lv_bytes) {
+                r = lvm_cmd(&l->cmd, "extend a volume", err, "lvextend -y -L %llub %s/%s", (unsigned long long) lv_bytes,
+                            l->vg, vol->name);
+                vg_forget(&l->state);
+        }
+        if (r == 0)
+                r = lvm_fault(l, "resize.extended", err);
+        return r == 0 && is_qcow2 ? resize_qcow2(l, vol->name, bytes, err) : r;
+}
+
+static int refuse_chain(void *userdata, const VgLv *lv, const char *snap)
+{
+        (void) lv;
+        *(const char **) userdata = snap;
+        return 1;
+}
+
+int lvm_rename(void *self, STORAGED_VOL, uint32_t vmid, const char *name,
+               char ret_volname[static STORAGED_VOLNAME_MAX], struct storaged_error *err)
+{
+        Lvm *l = self;
+        uint32_t format = strcmp(vol->format, "qcow2") == 0 ? STORAGED_FORMAT_QCOW2 : STORAGED_FORMAT_RAW;
+        char to[LVM_NAME_MAX];
+        const char *snap = NULL;
+        const VgLv *lv = NULL;
+        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+
+        if (r == 0)
+                r = lvm_find(l, vol->name, &lv, err);
+        if (r == 0)
+                r = lvm_new_name(l, vmid, format, name, to, err);
+        if (r == 0)
+                r = lvm_refuse_open(l, vol->name, err);
+        if (r < 0)
+                return r;
+        if (lvm_each_snapshot(l, vol, refuse_chain, &snap) > 0)
+                return error_set(err, -EBUSY, "volume %s:%s has snapshots that go by its name; delete them first", l->storage,
+                                 vol->name);
+        r = lvm_forget(l, to, err);
+        if (r == 0)
+                r = lvm_fault(l, "rename.before", err);
+        if (r == 0 && vmid != vol->vmid)
+                r = lvm_cmd(&l->cmd, "tag a volume", err, "lvchange -y --addtag pve-vm-%u %s/%s", vmid, l->vg, vol->name);
+        if (r == 0)
+                r = lvm_cmd(&l->cmd, "rename a volume", err, "lvrename %s %s %s", l->vg, vol->name, to);
+        vg_forget(&l->state);
+        if (r == 0)
+                r = lvm_fault(l, "rename.renamed", err);
+        if (r == 0 && vmid != vol->vmid)
+                r = lvm_cmd(&l->cmd, "tag a volume", err, "lvchange -y --deltag pve-vm-%u %s/%s", vol->vmid, l->vg, to);
+        if (r < 0)
+                return r;
+        (void) snprintf(ret_volname, STORAGED_VOLNAME_MAX, "%s", to);
+        return 0;
+}
