@@ -9,6 +9,7 @@
  * taken away (lvm_forget), and a table that was there before is made anew.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,12 @@
 
 /* --- who has it open */
 
+#define PATIENCE_MSEC 3000 /* for udev, which looks at each device that comes or was written to */
+#define POLL_MSEC 20
+
 typedef struct Openers {
         char text[256];
+        bool is_lasting; /* more than udev's look */
 } Openers;
 
 static int add_opener(void *userdata, const char *what)
@@ -26,13 +31,32 @@ static int add_opener(void *userdata, const char *what)
         Openers *o = userdata;
         size_t n = strlen(o->text);
 
+        if (!strstr(what, "udev") && !strstr(what, "(blkid)") && !strstr(what, "(gone)"))
+                o->is_lasting = true;
         (void) snprintf(o->text + n, sizeof(o->text) - n, "%s%s", n ? ", " : "", what);
         return 0;
 }
 
+/* Waits while only udev has it open: nothing tells when it has done, so it is asked for. */
+static int wait_closed(Lvm *l, const char *name, DmDevice *d, struct storaged_error *err)
+{
+        int r = 0;
+
+        for (int waited = 0; r == 0 && d->exists && d->n_open > 0 && waited < PATIENCE_MSEC; waited += POLL_MSEC) {
+                Openers o = { "", false };
+
+                (void) dm_each_opener(d->minor, add_opener, &o);
+                if (o.is_lasting)
+                        break;
+                (void) poll(NULL, 0, POLL_MSEC);
+                r = dm_lookup(l->vg, name, d, err);
+        }
+        return r;
+}
+
 static int refuse_open(Lvm *l, const char *name, const DmDevice *d, struct storaged_error *err)
 {
-        Openers o = { "" };
+        Openers o = { "", false };
 
         (void) dm_each_opener(d->minor, add_opener, &o);
         return error_set(err, -EBUSY, "volume %s:%s is open on node %s by %s; stop that first", l->storage, name,
@@ -44,6 +68,8 @@ int lvm_refuse_open(Lvm *l, const char *name, struct storaged_error *err)
         DmDevice d;
         int r = dm_lookup(l->vg, name, &d, err);
 
+        if (r == 0)
+                r = wait_closed(l, name, &d, err);
         return r == 0 && d.exists && d.n_open > 0 ? refuse_open(l, name, &d, err) : r;
 }
 
@@ -139,6 +165,8 @@ int lvm_deactivate(Lvm *l, const char *name, struct storaged_error *err)
         DmDevice d;
         int r = dm_lookup(l->vg, name, &d, err);
 
+        if (r == 0)
+                r = wait_closed(l, name, &d, err);
         if (r < 0)
                 return r;
         if (d.exists && d.n_open > 0)

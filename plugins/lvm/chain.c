@@ -199,7 +199,7 @@ static int prepare_overlay(Lvm *l, STORAGED_VOL, Links *all, const char *name, c
                 r = lvm_qcow2_size(l, vol->name, &bytes, err);
         chain_let_go(&hold);
         if (r == 0)
-                r = unfinished_make(l, name, vol->vmid, lvm_qcow2_bytes(bytes), err);
+                r = unfinished_make(l, name, vol->vmid, bytes, true, err);
         if (r < 0)
                 return r;
         r = make_overlay(l, name, backing, bytes, err);

@@ -8,6 +8,7 @@
 #include "lvm/cmd.h"
 #include "lvm/vg.h"
 
+#define LVM_SIZE_TAG "storaged-size/" /* + the bytes of the qcow2 image in the LV */
 #define LVM_NAME_MAX 128 /* of a VG or LV, with its NUL */
 
 typedef struct Lvm {
@@ -50,6 +51,9 @@ int lvm_new_name(Lvm *l, uint32_t vmid, uint32_t format, const char *wanted, cha
                  STORAGED_ERR);
 /* An LV of at least that size, wiped of signatures; active here (exclusively) afterwards. */
 int lvm_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, STORAGED_ERR);
+/* The same with further options of lvcreate. */
+int lvm_create(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, STORAGED_ERR, const char *fmt, ...)
+        __attribute__((format(printf, 6, 7)));
 /* Bytes of an LV that takes a full qcow2 image of that virtual size. */
 uint64_t lvm_qcow2_bytes(uint64_t bytes);
 /* The header of a qcow2 image on an active LV; the image must keep its data on itself and its chain only. */

@@ -242,7 +242,7 @@ int lvm_import_stream(void *self, const struct storaged_import_spec *spec, STORA
         if (size == 0)
                 return error_set(err, -EINVAL, "storage \"%s\": the stream says that the volume has 0 bytes", l->storage);
         s.total = size;
-        r = unfinished_make(l, name, vol->vmid, is_qcow2 ? lvm_qcow2_bytes(size) : size, err);
+        r = unfinished_make(l, name, vol->vmid, size, is_qcow2, err);
         vg_forget(&l->state);
         if (r < 0)
                 return r;

@@ -43,22 +43,15 @@ static void own_tag(const Lvm *l, char ret[static 192])
         (void) snprintf(ret, 192, TAG "%.100s/%ld/%llu", l->host->node, (long) getpid(), start_of(getpid()));
 }
 
-int unfinished_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, struct storaged_error *err)
+int unfinished_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, bool is_qcow2, struct storaged_error *err)
 {
-        char tag[192];
-        int r = lvm_forget(l, name, err);
+        uint64_t lv_bytes = is_qcow2 ? lvm_qcow2_bytes(bytes) : bytes;
+        char tag[192], size_tag[64] = "";
 
-        if (r < 0)
-                return r;
         own_tag(l, tag);
-        r = lvm_cmd(&l->cmd, "make a volume", err,
-                    "lvcreate -y %s -Wy -Zy -n %s -L %llub --addtag pve-vm-%u --addtag %s --setautoactivation n %s",
-                    vg_is_shared(&l->state) ? "-aey" : "-ay", name, (unsigned long long) bytes, vmid, tag, l->vg);
-        if (r == -ENOSPC)
-                return error_set(err, r, "storage \"%s\": volume group \"%s\" has %llu MiB free, volume %s needs %llu MiB",
-                                 l->storage, l->vg, (unsigned long long) (l->state.free >> 20), name,
-                                 (unsigned long long) ((bytes + (1u << 20) - 1) >> 20));
-        return r;
+        if (is_qcow2)
+                (void) snprintf(size_tag, sizeof(size_tag), "--addtag " LVM_SIZE_TAG "%llu", (unsigned long long) bytes);
+        return lvm_create(l, name, vmid, lv_bytes, err, "--addtag %s %s", tag, size_tag);
 }
 
 int unfinished_end(Lvm *l, const char *name, struct storaged_error *err)

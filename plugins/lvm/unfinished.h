@@ -4,8 +4,8 @@
 #include "lvm/lvm.h"
 
 bool unfinished_is(const VgLv *lv);
-/* As lvm_make, with the tag of this process on it. */
-int unfinished_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, STORAGED_ERR);
+/* As lvm_make, with the tag of this process on it; for a qcow2 image of that many bytes it is larger. */
+int unfinished_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, bool is_qcow2, STORAGED_ERR);
 /* It is a volume now. */
 int unfinished_end(Lvm *l, const char *name, STORAGED_ERR);
 /* Removes what processes of this node left that are dead; *ret_n: how many. */

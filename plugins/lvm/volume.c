@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,23 +72,36 @@ static bool is_container(const struct storaged_list_filter *f, uint32_t vmid)
                bsearch(&vmid, f->container_vmids, f->n_container_vmids, sizeof(vmid), by_number);
 }
 
+/* A qcow2 image is smaller than its LV by its own tables. We note its size; another tool that resizes it does not. */
+static bool qcow2_bytes_noted(const Lvm *l, const VgLv *lv, uint64_t *ret)
+{
+        const char *tag = strstr(lv->tags, LVM_SIZE_TAG);
+        uint64_t bytes = tag ? strtoull(tag + strlen(LVM_SIZE_TAG), NULL, 10) : 0;
+        uint64_t full = lvm_qcow2_bytes(bytes);
+
+        if (bytes == 0 || l->state.extent == 0 || (full + l->state.extent - 1) / l->state.extent * l->state.extent != lv->bytes)
+                return false;
+        *ret = bytes;
+        return true;
+}
+
 static int give_row(Lvm *l, const VgLv *lv, const struct storaged_volname *vol, uint32_t content, storaged_volume_fn fn,
                     void *userdata)
 {
-        bool is_qcow2 = strcmp(vol->format, "qcow2") == 0;
+        uint64_t bytes = lv->bytes;
+        bool is_known = strcmp(vol->format, "qcow2") != 0 || qcow2_bytes_noted(l, lv, &bytes);
         struct storaged_volume row = {
                 .size = sizeof(row),
                 .content = content,
                 .volname = lv->name,
                 .format = vol->format,
-                .bytes = lv->bytes,
+                .bytes = bytes,
                 .used_bytes = lv->data_percent >= 0 ? (uint64_t) ((double) lv->bytes * lv->data_percent / 100) : lv->bytes,
                 .ctime = lv->ctime,
                 .vmid = vol->vmid,
-                .is_approximate = is_qcow2, /* the image in it is smaller by its own tables */
+                .is_approximate = !is_known,
         };
 
-        (void) l;
         return fn(userdata, &row);
 }
 
@@ -190,20 +204,30 @@ uint64_t lvm_qcow2_bytes(uint64_t bytes)
         return (clusters + l2 + l1 + blocks + table + 4) * QCOW2_CLUSTER;
 }
 
-int lvm_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, struct storaged_error *err)
+int lvm_create(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, struct storaged_error *err, const char *fmt, ...)
 {
-        int r = lvm_forget(l, name, err); /* else LVM could not make the device: "Device or resource busy" */
+        char options[320];
+        va_list ap;
+        int r;
 
-        if (r < 0)
-                return r;
-        r = lvm_cmd(&l->cmd, "make a volume", err,
-                    "lvcreate -y %s -Wy -Zy -n %s -L %llub --addtag pve-vm-%u --setautoactivation n %s",
-                    vg_is_shared(&l->state) ? "-aey" : "-ay", name, (unsigned long long) bytes, vmid, l->vg);
+        va_start(ap, fmt);
+        (void) vsnprintf(options, sizeof(options), fmt, ap);
+        va_end(ap);
+        r = lvm_forget(l, name, err); /* else LVM could not make the device: "Device or resource busy" */
+        if (r == 0)
+                r = lvm_cmd(&l->cmd, "make a volume", err,
+                            "lvcreate -y %s -Wy -Zy -n %s -L %llub --addtag pve-vm-%u --setautoactivation n %s %s",
+                            vg_is_shared(&l->state) ? "-aey" : "-ay", name, (unsigned long long) bytes, vmid, options, l->vg);
         if (r == -ENOSPC)
                 return error_set(err, r, "storage \"%s\": volume group \"%s\" has %llu MiB free, volume %s needs %llu MiB",
                                  l->storage, l->vg, (unsigned long long) (l->state.free / MIB), name,
                                  (unsigned long long) ((bytes + MIB - 1) / MIB));
         return r;
+}
+
+int lvm_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, struct storaged_error *err)
+{
+        return lvm_create(l, name, vmid, bytes, err, "%s", "");
 }
 
 static int pread_lv(void *userdata, void *buf, size_t n, uint64_t offset)
@@ -263,7 +287,7 @@ int lvm_alloc(void *self, const struct storaged_alloc_spec *spec, char ret_volna
                 r = lvm_fault(l, "alloc.before", err);
         if (r < 0)
                 return r;
-        r = is_qcow2 ? unfinished_make(l, name, spec->vmid, lvm_qcow2_bytes(spec->bytes), err) :
+        r = is_qcow2 ? unfinished_make(l, name, spec->vmid, spec->bytes, true, err) :
                        lvm_make(l, name, spec->vmid, spec->bytes, err);
         vg_forget(&l->state);
         if (r < 0)
@@ -305,6 +329,16 @@ static int resize_qcow2(Lvm *l, const char *name, uint64_t bytes, struct storage
                          "resize", name, err);
         lvm_let_go(l, name, hold);
         return r;
+}
+
+/* The noted size, in one commit. Without a note the listing says the LV's size, so a failure is no failure. */
+static void note_size(Lvm *l, const VgLv *lv, const char *name, uint64_t bytes)
+{
+        const char *tag = strstr(lv->tags, LVM_SIZE_TAG);
+
+        if (tag)
+                (void) lvm_cmd(&l->cmd, "note a size", NULL, "lvchange -y --deltag %.*s --addtag " LVM_SIZE_TAG "%llu %s/%s",
+                               (int) strcspn(tag, ","), tag, (unsigned long long) bytes, l->vg, name);
 }
 
 static int check_size(Lvm *l, const VgLv *lv, bool is_qcow2, uint64_t bytes, struct storaged_error *err)
@@ -353,6 +387,8 @@ int lvm_resize(void *self, STORAGED_VOL, uint64_t bytes, struct storaged_error *
                             l->vg, vol->name);
                 vg_forget(&l->state);
         }
+        if (r == 0 && is_qcow2)
+                note_size(l, lv, vol->name, bytes);
         if (r == 0)
                 r = lvm_fault(l, "resize.extended", err);
         return r == 0 && is_qcow2 ? resize_qcow2(l, vol->name, bytes, err) : r;
