@@ -142,8 +142,11 @@ static int make_line(const LvmCmd *c, const char *fmt, va_list ap, char **ret)
                 (void) fprintf(f, " filter=[%s]", c->filter);
         (void) fprintf(f,
                        " } backup { backup=0 archive=0 } report { time_format=\"%%s\" } activation { monitoring=0 } "
-                       "global { use_lvmlockd=%d }'",
+                       "global { use_lvmlockd=%d }",
                        access(LOCKD_SOCKET, F_OK) == 0);
+        if (c->host_id)
+                (void) fprintf(f, " local { host_id=%u }", c->host_id);
+        (void) fputc('\'', f);
         if (fclose(f) != 0)
                 return -ENOMEM;
         *ret = TAKE(line);

@@ -123,6 +123,8 @@ bool dm_is_of_vg(const DmDevice *d, const char *vg_uuid, const char **ret_lv)
         for (const char *v = vg_uuid; *v; v++)
                 if (*v != '-' && *v != *p++)
                         return false;
+        if (!*vg_uuid && strlen(p) >= 2 * UUID_BYTES)
+                p += UUID_BYTES;
         if (strlen(p) < UUID_BYTES)
                 return false;
         *ret_lv = p;

@@ -20,7 +20,8 @@ typedef struct DmDevice {
 
 /* What the kernel has under the name of VG/LV; not there is an answer (exists false). */
 int dm_lookup(const char *vg, const char *lv, DmDevice *ret, STORAGED_ERR);
-/* Whether the device is of that VG; *ret_lv: the LV's UUID, within d->uuid. UUIDs of the VG may have dashes. */
+/* Whether the device is of that VG; *ret_lv: the LV's UUID, within d->uuid. The VG's UUID may have dashes;
+ * "": of any VG. */
 bool dm_is_of_vg(const DmDevice *d, const char *vg_uuid, const char **ret_lv);
 /* Removes a device that nobody has open; waits for udev. */
 int dm_remove(const char *vg, const char *lv, STORAGED_ERR);

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lvm/actions.h"
 #include "lvm/chain.h"
 #include "lvm/unfinished.h"
 
@@ -186,6 +187,27 @@ static int lvm_status(void *self, struct storaged_status *ret, struct storaged_e
         return 0;
 }
 
+/* LVM gives each VG a UUID, and a LUN that is seen by two nodes has the same one. */
+static int lvm_identify(void *self, const struct storaged_identify_spec *spec, struct storaged_identity *ret,
+                        struct storaged_error *err)
+{
+        Lvm *l = self;
+        size_t n = 0;
+        int r;
+
+        (void) spec;
+        vg_forget(&l->state); /* it is asked for seldom, and then nothing that is remembered will do */
+        r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+        if (r < 0)
+                return r;
+        ret->mark = STORAGED_MARK_NONE;
+        (void) snprintf(ret->kind, sizeof(ret->kind), "vg-uuid");
+        (void) snprintf(ret->id, sizeof(ret->id), "%s", l->state.uuid);
+        for (size_t i = 0; i < l->state.n_pvs && n < sizeof(ret->detail); i++)
+                n += (size_t) snprintf(ret->detail + n, sizeof(ret->detail) - n, "%s%s", i ? " " : "", l->state.pvs[i].device);
+        return 0;
+}
+
 static int lvm_health(void *self, storaged_finding_fn fn, void *userdata, struct storaged_error *err)
 {
         Lvm *l = self;
@@ -274,6 +296,7 @@ static struct storaged_plugin lvm_plugin = {
         .activate_storage = lvm_activate_storage,
         .status = lvm_status,
         .health = lvm_health,
+        .identify = lvm_identify,
         .list = lvm_list,
         .stat = lvm_stat,
         .alloc = lvm_alloc,
@@ -290,6 +313,8 @@ static struct storaged_plugin lvm_plugin = {
         .rename = lvm_rename,
         .export_stream = lvm_export_stream,
         .import_stream = lvm_import_stream,
+        .actions = lvm_actions,
+        .act = lvm_act,
 };
 
 STORAGED_REGISTER(lvm_plugin)

@@ -62,8 +62,6 @@ int lvm_qcow2_size(Lvm *l, const char *name, uint64_t *ret, STORAGED_ERR);
 /* --- remove.c */
 int lvm_free(void *self, STORAGED_VOL, STORAGED_ERR);
 int lvm_remove(Lvm *l, const char *name, STORAGED_ERR);
-/* Zeroes and removes what a free with saferemove left under del-…. */
-int lvm_finish_removals(Lvm *l, STORAGED_ERR);
 
 /* --- activate.c */
 enum LvmHold { LVM_NOT_HELD = 0, LVM_HELD_BEFORE, LVM_HELD_NOW };

@@ -2,7 +2,8 @@
 /*
  * Volumes go. Without saferemove that is one commit of LVM's. With it the LV first becomes del-NAME, which is no volume any
  * more; then its blocks are written over with zeroes (by the array where it can: WRITE SAME), and only then the space
- * is free for another guest. What was interrupted goes on when the storage is activated the next time.
+ * is free for another guest. What was interrupted is
+ * finished by the next free.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,7 +69,7 @@ static int zero_device(Lvm *l, const char *name, struct storaged_error *err)
                 at += n;
                 if (l->host->progress(l->host->handle, at, bytes) != 0)
                         return error_set(err, -ECANCELED,
-                                         "storage \"%s\": the zeroing of %s was stopped; the next activation of the storage goes on",
+                                         "storage \"%s\": the zeroing of %s was stopped; the next free on this storage finishes it",
                                          l->storage, name);
                 keep_pace(l, &begin, at);
         }
@@ -98,14 +99,31 @@ static int zero_and_remove(Lvm *l, const char *name, struct storaged_error *err)
         return r;
 }
 
+/* del-NAME, or with a number if an interrupted removal of an earlier NAME still has that. */
+static int removed_name(Lvm *l, const char *name, char ret[static LVM_NAME_MAX], struct storaged_error *err)
+{
+        for (unsigned i = 0; i < 1000; i++) {
+                int n = i == 0 ? snprintf(ret, LVM_NAME_MAX, REMOVED_PREFIX "%s", name) :
+                                 snprintf(ret, LVM_NAME_MAX, REMOVED_PREFIX "%s.%u", name, i);
+
+                if (n < 0 || n >= LVM_NAME_MAX)
+                        return error_set(err, -ENAMETOOLONG, "the name of volume %s:%s is too long to be removed safely",
+                                         l->storage, name);
+                if (!vg_find(&l->state, ret))
+                        return 0;
+        }
+        return error_set(err, -EEXIST, "volume group \"%s\" has a thousand half-removed volumes %s", l->vg, name);
+}
+
 static int free_safely(Lvm *l, const char *name, struct storaged_error *err)
 {
         char removed[LVM_NAME_MAX];
-        int r;
+        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
 
-        if (strlen(name) + strlen(REMOVED_PREFIX) >= LVM_NAME_MAX)
-                return error_set(err, -ENAMETOOLONG, "the name of volume %s:%s is too long to be removed safely", l->storage, name);
-        (void) snprintf(removed, sizeof(removed), REMOVED_PREFIX "%s", name);
+        if (r == 0)
+                r = removed_name(l, name, removed, err);
+        if (r < 0)
+                return r;
         r = lvm_cmd(&l->cmd, "take a volume away", err, "lvrename %s %s %s", l->vg, name, removed);
         vg_forget(&l->state);
         if (r == 0)
@@ -113,12 +131,14 @@ static int free_safely(Lvm *l, const char *name, struct storaged_error *err)
         return r == 0 ? zero_and_remove(l, removed, err) : r;
 }
 
-int lvm_finish_removals(Lvm *l, struct storaged_error *err)
+/* What interrupted removals left; the storage's lock keeps others from the same. */
+static int finish_removals(Lvm *l, struct storaged_error *err)
 {
-        for (size_t i = 0; i < l->state.n_lvs; i++) {
+        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+
+        for (size_t i = 0; r == 0 && i < l->state.n_lvs; i++) {
                 char name[LVM_NAME_MAX];
                 DmDevice d;
-                int r;
 
                 if (strncmp(l->state.lvs[i].name, REMOVED_PREFIX "vm-", strlen(REMOVED_PREFIX "vm-")) != 0)
                         continue;
@@ -133,10 +153,8 @@ int lvm_finish_removals(Lvm *l, struct storaged_error *err)
                         return r;
                 i = (size_t) -1; /* the list was read anew */
                 r = vg_refresh(&l->state, &l->cmd, l->vg, err);
-                if (r < 0)
-                        return r;
         }
-        return 0;
+        return r;
 }
 
 typedef struct Links {
@@ -179,5 +197,5 @@ int lvm_free(void *self, STORAGED_VOL, struct storaged_error *err)
                 r = lvm_fault(l, "free.removed", err);
         for (size_t i = 0; r == 0 && i < links->n; i++) /* each is of use to this volume only */
                 r = l->is_saferemove ? free_safely(l, links->names[i], err) : lvm_remove(l, links->names[i], err);
-        return r;
+        return r == 0 && l->is_saferemove ? finish_removals(l, err) : r;
 }

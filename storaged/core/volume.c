@@ -311,11 +311,20 @@ static void on_progress(void *userdata, uint64_t done, uint64_t total)
 
 /* --- the steps */
 
-/* Preallocating takes as long as writing: not in the storage's own worker. */
+static bool has_flag(const StorageConfig *s, const char *property)
+{
+        const char *value = storage_config_get(s, property);
+
+        return value && str_eq(value, "1");
+}
+
+/* Preallocating takes as long as writing, and so does zeroing what is freed: not in the storage's own worker. */
 static bool job_is_long(const VolumeJob *j, const StorageConfig *s)
 {
         const char *preallocation = storage_config_get(s, "preallocation");
 
+        if (j->op == &volume_ops[VOLUME_FREE] && has_flag(s, "saferemove"))
+                return true;
         return j->op->is_own_worker || (j->op == &volume_ops[VOLUME_ALLOC] && preallocation &&
                                         (str_eq(preallocation, "full") || str_eq(preallocation, "falloc")));
 }
@@ -454,7 +463,9 @@ static int alloc_format(const StorageConfig *s, const char *filename, const char
         format = by_name      ? by_name
                  : wish       ? format_from_string(wish)
                  : configured ? format_from_string(configured)
-                              : s->type->default_format;
+                 : s->type->naming == STORAGED_NAMING_LVM && has_flag(s, "snapshot-as-volume-chain")
+                         ? STORAGED_FORMAT_QCOW2
+                         : s->type->default_format;
         if (!(format & s->type->formats))
                 return error_set_param(err, -EINVAL, "format", "storage '%s' of type '%s' has no format '%s'", s->id,
                                        s->type_name,

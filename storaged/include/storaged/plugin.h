@@ -179,6 +179,7 @@ enum storaged_action_flags {
         STORAGED_ACTION_STORAGE = 1 << 0, /* about a defined storage: `self` is given */
         STORAGED_ACTION_READ = 1 << 1,    /* changes nothing */
         STORAGED_ACTION_TASK = 1 << 2, /* long: a task, in a worker of its own; log lines and progress are the task's */
+        STORAGED_ACTION_SLOW = 1 << 3, /* not long enough for a task, but it may take minutes (locks of a volume group) */
 };
 
 struct storaged_action {

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Steps of what is done to volume groups, each on one node: make, extend, reduce, remove, convert, start and stop locks,
+ * say what is active here, drop a stale device, cut everything off from a lost storage. In which order on which nodes is core's.
+ *
+ * A device becomes a PV only after libblkid found nothing on it, or exactly what the caller named; and LVM is run so that
+ * it asks nobody and overwrites nothing by itself (-qq answers all its questions with no).
+ */
+#include "lvm/actions.h"
+
+#include <blkid/blkid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lvm/dm.h"
+
+#define LOCKD_SOCKET "/run/lvm/lvmlockd.socket"
+/* Each volume takes about 700 bytes of text, twice at a time: room for more than 10000. */
+#define METADATA_SIZE "16m"
+#define WIPES_MAX 16
+
+typedef struct Act {
+        const struct storaged_host *host;
+        Lvm *l; /* of actions about a storage; else NULL */
+        const struct storaged_config *args;
+        const char *vg;
+        LvmCmd cmd;
+        json_object *answer;
+        struct storaged_error *err;
+} Act;
+
+static const char *arg(const Act *a, const char *key)
+{
+        const char *v = storaged_config_get(a->args, key);
+
+        return v && *v ? v : NULL;
+}
+
+/* What becomes part of a command line: a path of /dev without anything that could end the word. */
+static int device_arg(const Act *a, const char **ret)
+{
+        const char *d = arg(a, "device");
+        struct stat st;
+
+        if (!d || strncmp(d, "/dev/", 5) != 0 || strstr(d, "/../") ||
+            strspn(d, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_.:+-") != strlen(d))
+                return error_set_param(a->err, -EINVAL, "device", "'%s' is no device below /dev", d ? d : "");
+        if (stat(d, &st) < 0)
+                return error_set_param(a->err, -errno, "device", "node %s: %s: %s", a->host->node, d, strerror(errno));
+        if (!S_ISBLK(st.st_mode))
+                return error_set_param(a->err, -ENOTBLK, "device", "node %s: %s is no block device", a->host->node, d);
+        *ret = d;
+        return 0;
+}
+
+/* --- what is on a device */
+
+DEFINE_CLEANUP(blkid_probe, blkid_free_probe)
+
+static void probe_setup(blkid_probe p)
+{
+        (void) blkid_probe_enable_superblocks(p, 1);
+        (void) blkid_probe_set_superblocks_flags(p, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_BADCSUM);
+        (void) blkid_probe_enable_partitions(p, 1);
+        (void) blkid_probe_set_partitions_flags(p, BLKID_PARTS_MAGIC);
+}
+
+/* Wipes what the caller named; refuses all else. O_EXCL: nobody has it mounted or under a map. */
+static int make_empty(const Act *a, const char *device, const char *wipe)
+{
+        AUTO(closep) int fd = open(device, O_RDWR | O_EXCL | O_CLOEXEC);
+        AUTO(blkid_free_probep) blkid_probe p = NULL;
+
+        if (fd < 0)
+                return error_set_param(a->err, -errno, "device", "node %s: %s is in use (%s); who has it stands in pvesm lun show",
+                                       a->host->node, device, strerror(errno));
+        p = blkid_new_probe();
+        if (!p || blkid_probe_set_device(p, fd, 0, 0) < 0)
+                return error_set(a->err, -EIO, "node %s: cannot look at what is on %s", a->host->node, device);
+        probe_setup(p);
+        for (unsigned i = 0; i < WIPES_MAX; i++) {
+                const char *type = NULL;
+                int r = blkid_do_probe(p);
+
+                if (r < 0)
+                        return error_set(a->err, -EIO, "node %s: cannot read what is on %s", a->host->node, device);
+                if (r == 1)
+                        return 0;
+                if (blkid_probe_lookup_value(p, "TYPE", &type, NULL) < 0 &&
+                    blkid_probe_lookup_value(p, "PTTYPE", &type, NULL) < 0)
+                        type = "unknown";
+                if (!wipe || strcmp(wipe, type) != 0)
+                        return error_set_param(a->err, -EEXIST, "wipe-signature",
+                                               "node %s: %s is not empty: it has a signature of type \"%s\"; if its content is to be "
+                                               "lost for good: --force --wipe-signature %s",
+                                               a->host->node, device, type, type);
+                a->host->log(a->host->handle, STORAGED_LOG_WARNING, "wiping the %s signature from %s", type, device);
+                if (blkid_do_wipe(p, 0) < 0)
+                        return error_set(a->err, -EIO, "node %s: cannot wipe the %s signature from %s", a->host->node, type, device);
+        }
+        return error_set(a->err, -EIO, "node %s: %s has a signature again after each wiping", a->host->node, device);
+}
+
+/* --- the actions */
+
+static int need_lockd(const Act *a, const char *locking)
+{
+        if (!strcmp(locking, "none") || access(LOCKD_SOCKET, F_OK) == 0)
+                return 0;
+        return error_set(a->err, -EHOSTDOWN,
+                         "node %s: lvmlockd does not run, which %s locks need; start it there (systemctl enable --now lvmlockd), or "
+                         "use --locking none",
+                         a->host->node, locking);
+}
+
+static int check_locking(Act *a)
+{
+        const char *locking = arg(a, "locking");
+
+        return need_lockd(a, locking ? locking : "none");
+}
+
+static int vg_create(Act *a)
+{
+        const char *device = NULL, *locking = arg(a, "locking");
+        bool is_shared = locking && strcmp(locking, "none") != 0;
+        int r = device_arg(a, &device);
+
+        if (r == 0)
+                r = need_lockd(a, locking ? locking : "none");
+        if (r == 0)
+                r = make_empty(a, device, arg(a, "wipe-signature"));
+        if (r < 0)
+                return r;
+        return lvm_cmd(&a->cmd, "make the volume group", a->err,
+                       "vgcreate -qq %s%s --metadatasize " METADATA_SIZE " --setautoactivation n %s %s",
+                       is_shared ? "--locktype " : "", is_shared ? locking : "", a->vg, device);
+}
+
+static int vg_extend(Act *a)
+{
+        const char *device = NULL;
+        int r = device_arg(a, &device);
+
+        if (r == 0)
+                r = make_empty(a, device, arg(a, "wipe-signature"));
+        return r < 0 ? r :
+                       lvm_cmd(&a->cmd, "extend the volume group", a->err, "vgextend -qq --metadatasize " METADATA_SIZE " %s %s", a->vg,
+                               device);
+}
+
+static int vg_reduce(Act *a)
+{
+        const char *device = NULL;
+        int r = device_arg(a, &device);
+
+        if (r == 0)
+                r = lvm_cmd(&a->cmd, "take the device out of the volume group", a->err, "vgreduce -qq %s %s", a->vg, device);
+        if (r == 0)
+                r = lvm_cmd(&a->cmd, "take LVM's label off the device", a->err, "pvremove -qq %s", device);
+        return r;
+}
+
+static int pv_resize(Act *a)
+{
+        const char *device = NULL;
+        int r = device_arg(a, &device);
+
+        return r < 0 ? r : lvm_cmd(&a->cmd, "resize the physical volume", a->err, "pvresize -qq %s", device);
+}
+
+static int refresh(Act *a, Vg *v)
+{
+        return vg_refresh(v, &a->cmd, a->vg, a->err);
+}
+
+/* Removes it with all its labels; a VG with volumes is left alone. */
+static int vg_destroy(Act *a)
+{
+        Vg v = { 0 };
+        int r = refresh(a, &v);
+
+        if (r == 0 && v.n_lvs > 0)
+                r = error_set(a->err, -ENOTEMPTY, "volume group \"%s\" has %zu volumes, %s among them; remove them first", a->vg, v.n_lvs,
+                              v.lvs[0].name);
+        if (r == 0)
+                r = lvm_cmd(&a->cmd, "remove the volume group", a->err, "vgremove -qq %s", a->vg);
+        for (size_t i = 0; r == 0 && i < v.n_pvs; i++)
+                r = lvm_cmd(&a->cmd, "take LVM's label off a device", a->err, "pvremove -qq %s", v.pvs[i].device);
+        vg_deinit(&v);
+        return r;
+}
+
+static int lock_start(Act *a)
+{
+        int r = need_lockd(a, "shared");
+
+        return r < 0 ? r : lvm_cmd(&a->cmd, "start the locks of the volume group", a->err, "vgchange --lock-start %s", a->vg);
+}
+
+static int lock_stop(Act *a)
+{
+        return lvm_cmd(&a->cmd, "stop the locks of the volume group", a->err, "vgchange --lock-stop %s", a->vg);
+}
+
+static int vg_convert(Act *a)
+{
+        const char *locking = arg(a, "locking");
+        int r = need_lockd(a, locking ? locking : "none");
+
+        return r < 0 ? r :
+                       lvm_cmd(&a->cmd, "convert the volume group", a->err, "vgchange -y --locktype %s %s", locking ? locking : "none",
+                               a->vg);
+}
+
+static int add_active(void *userdata, const char *lv, const DmDevice *d)
+{
+        json_object *o = json_object_new_object();
+
+        json_object_object_add(o, "lv", json_object_new_string(lv));
+        json_object_object_add(o, "open", json_object_new_int((int) d->n_open));
+        json_object_object_add(o, "bytes", json_object_new_int64((int64_t) d->bytes));
+        if (d->is_error)
+                json_object_object_add(o, "error", json_object_new_boolean(true));
+        return json_object_array_add(userdata, o) < 0 ? -ENOMEM : 0;
+}
+
+static int vg_info(Act *a)
+{
+        json_object *active = json_object_new_array(), *pvs = json_object_new_array();
+        Vg v = { 0 };
+        int r = refresh(a, &v);
+
+        if (r == 0)
+                r = dm_each(a->vg, v.uuid, add_active, active, a->err);
+        if (r < 0) {
+                json_object_put(active);
+                json_object_put(pvs);
+                vg_deinit(&v);
+                return r;
+        }
+        for (size_t i = 0; i < v.n_pvs; i++)
+                (void) json_object_array_add(pvs, json_object_new_string(v.pvs[i].device));
+        a->answer = json_object_new_object();
+        json_object_object_add(a->answer, "vg", json_object_new_string(a->vg));
+        json_object_object_add(a->answer, "uuid", json_object_new_string(v.uuid));
+        json_object_object_add(a->answer, "locking", json_object_new_string(v.lock_type[0] ? v.lock_type : "none"));
+        json_object_object_add(a->answer, "size", json_object_new_int64((int64_t) v.bytes));
+        json_object_object_add(a->answer, "free", json_object_new_int64((int64_t) v.free));
+        json_object_object_add(a->answer, "lvs", json_object_new_int64((int64_t) v.n_lvs));
+        json_object_object_add(a->answer, "missing", json_object_new_int64((int64_t) v.n_missing));
+        json_object_object_add(a->answer, "pvs", pvs);
+        json_object_object_add(a->answer, "active", active);
+        vg_deinit(&v);
+        return 0;
+}
+
+/* A device here of a volume that was removed, renamed or resized on another node. */
+static int forget(Act *a)
+{
+        const char *volume = arg(a, "volume");
+        struct storaged_volname vol = { .size = sizeof(vol) };
+        int r;
+
+        r = a->host->parse_volname(a->host->handle, volume ? volume : "", &vol, a->err);
+        if (r == 0)
+                r = vg_refresh(&a->l->state, &a->l->cmd, a->l->vg, a->err);
+        /* The node that asks holds the lease, so nobody uses it here: what is active is left over. */
+        return r < 0 ? r : lvm_deactivate(a->l, vol.name, a->err);
+}
+
+static int cut_off_one(void *userdata, const char *lv, const DmDevice *d)
+{
+        Act *a = userdata;
+        int r;
+
+        (void) d;
+        r = dm_make_error(a->vg, lv, a->err);
+        if (r == 0)
+                a->host->log(a->host->handle, STORAGED_LOG_WARNING, "volume %s/%s was cut off from its storage", a->vg, lv);
+        return r;
+}
+
+/*
+ * The storage of the leases is lost: before the host's watchdog strikes, nothing here may write any more. LVM can't be
+ * asked, the VG's metadata may be out of reach: the UUID comes from the devices themselves.
+ */
+static int cut_off(Act *a)
+{
+        return dm_each(a->vg, "", cut_off_one, a, a->err);
+}
+
+static const struct storaged_property p_none[] = { { 0 } };
+
+#define P_VG                                                                                                    \
+        {                                                                                                       \
+                .name = "vgname", .type = STORAGED_PROPERTY_STRING, .flags = STORAGED_PROPERTY_REQUIRED,        \
+                .format = "storage-vgname", .max_length = 127, .description = "The volume group."               \
+        }
+#define P_DEVICE                                                                                                \
+        {                                                                                                       \
+                .name = "device", .type = STORAGED_PROPERTY_STRING, .flags = STORAGED_PROPERTY_REQUIRED,        \
+                .max_length = 512, .description = "The LUN's device on this node."                              \
+        }
+#define P_WIPE                                                                                                  \
+        {                                                                                                       \
+                .name = "wipe-signature", .type = STORAGED_PROPERTY_STRING, .max_length = 64,                   \
+                .description = "Wipe what is on the device if it is of this type."                              \
+        }
+
+static const char *const lockings[] = { "sanlock", "dlm", "none", NULL };
+#define P_LOCKING                                                                                               \
+        {                                                                                                       \
+                .name = "locking", .type = STORAGED_PROPERTY_ENUM, .values = lockings,                          \
+                .description = "Lock manager of the volume group."                                              \
+        }
+#define P_HOST_ID                                                                                               \
+        {                                                                                                       \
+                .name = "host-id", .type = STORAGED_PROPERTY_INTEGER, .min = 1, .max = 2000,                    \
+                .description = "This node's number at sanlock."                                                 \
+        }
+
+static const struct storaged_property p_vg[] = { P_VG, { 0 } };
+static const struct storaged_property p_vg_host[] = { P_VG, P_HOST_ID, { 0 } };
+static const struct storaged_property p_locking[] = { P_LOCKING, { 0 } };
+static const struct storaged_property p_vg_locking[] = { P_VG, P_LOCKING, P_HOST_ID, { 0 } };
+static const struct storaged_property p_create[] = { P_VG, P_DEVICE, P_LOCKING, P_HOST_ID, P_WIPE, { 0 } };
+static const struct storaged_property p_extend[] = { P_VG, P_DEVICE, P_WIPE, { 0 } };
+static const struct storaged_property p_device[] = { P_VG, P_DEVICE, { 0 } };
+static const struct storaged_property p_volume[] = {
+        { .name = "volume", .type = STORAGED_PROPERTY_STRING, .flags = STORAGED_PROPERTY_REQUIRED, .description = "The volume's name." },
+        { 0 }
+};
+
+#define SLOW STORAGED_ACTION_SLOW
+#define READ STORAGED_ACTION_READ
+#define STORAGE STORAGED_ACTION_STORAGE
+
+static const struct {
+        const char *name;
+        int (*run)(Act *a);
+} runners[] = {
+        { "lock-check", check_locking }, { "vg-info", vg_info },       { "vg-create", vg_create },   { "vg-extend", vg_extend },
+        { "vg-reduce", vg_reduce },      { "vg-destroy", vg_destroy }, { "vg-convert", vg_convert }, { "lock-start", lock_start },
+        { "lock-stop", lock_stop },      { "pv-resize", pv_resize },   { "cut-off", cut_off },       { "forget", forget },
+};
+
+const struct storaged_action lvm_actions[] = {
+        { "lock-check", "Whether that lock manager can be used on this node.", READ, p_locking },
+        { "vg-info", "A volume group, and what is active of it on this node.", READ | SLOW, p_vg },
+        { "vg-create", "Make a volume group on an empty LUN.", SLOW, p_create },
+        { "vg-extend", "Add an empty LUN to a volume group.", SLOW, p_extend },
+        { "vg-reduce", "Take a LUN without extents in use out of a volume group.", SLOW, p_device },
+        { "vg-destroy", "Remove a volume group without volumes.", SLOW, p_vg },
+        { "vg-convert", "Change the lock type of a volume group.", SLOW, p_vg_locking },
+        { "lock-start", "Start the locks of a shared volume group on this node.", SLOW, p_vg_host },
+        { "lock-stop", "Stop them.", SLOW, p_vg },
+        { "pv-resize", "Take the new size of a LUN over into its volume group.", SLOW, p_device },
+        { "cut-off", "Storage of the locks lost: let every I/O of this node to the volume group fail.", SLOW, p_vg },
+        { "forget", "Drop what is left of a volume that another node removed or changed.", STORAGE, p_volume },
+        { NULL, NULL, 0, p_none },
+};
+
+int lvm_act(const struct storaged_host *host, void *self, const char *action, const struct storaged_config *args,
+            storaged_json_fn fn, void *userdata, struct storaged_error *err)
+{
+        Act a = { .host = host, .l = self, .args = args, .err = err, .cmd = { .what = "volume group" } };
+        int r = -EOPNOTSUPP;
+
+        a.vg = arg(&a, "vgname");
+        if (a.vg)
+                a.cmd.what = a.vg;
+        if (arg(&a, "host-id"))
+                a.cmd.host_id = (unsigned) strtoul(arg(&a, "host-id"), NULL, 10);
+        for (size_t i = 0; i < sizeof(runners) / sizeof(runners[0]); i++)
+                if (strcmp(runners[i].name, action) == 0)
+                        r = runners[i].run(&a);
+        lvm_cmd_deinit(&a.cmd);
+        if (r == 0 && a.answer) {
+                const char *text = json_object_to_json_string_ext(a.answer, JSON_C_TO_STRING_PLAIN);
+
+                r = fn(userdata, text, strlen(text));
+        }
+        json_object_put(a.answer);
+        return r;
+}
