@@ -30,7 +30,7 @@ static const char head[] =
 
 static const char tail[] =
         "_pvesm() {\n"
-        "        local cur prev words cword first command='' options='' kind='' at i n=0 positional=()\n"
+        "        local cur prev words cword command='' options='' kind='' at i n=0 positional=()\n"
         "        local -A values=()\n"
         "        COMPREPLY=()\n"
         "        if declare -F _get_comp_words_by_ref >/dev/null; then\n"
@@ -45,17 +45,15 @@ static const char tail[] =
         "                COMPREPLY=($(compgen -W \"$_pvesm_commands\" -- \"$cur\"))\n"
         "                return\n"
         "        fi\n"
-        "        first=${words[at]}\n"
-        "        if [[ -n ${_pvesm_groups[$first]} ]]; then\n"
-        "                if [[ $((at + 1)) -eq $cword ]]; then\n"
-        "                        COMPREPLY=($(compgen -W \"${_pvesm_groups[$first]}\" -- \"$cur\"))\n"
+        "        command=${words[at]}\n"
+        "        while [[ -n ${_pvesm_groups[$command]} ]]; do\n"
+        "                at=$((at + 1))\n"
+        "                if [[ $at -eq $cword ]]; then\n"
+        "                        COMPREPLY=($(compgen -W \"${_pvesm_groups[$command]}\" -- \"$cur\"))\n"
         "                        return\n"
         "                fi\n"
-        "                at=$((at + 1))\n"
-        "                command=\"$first ${words[at]}\"\n"
-        "        else\n"
-        "                command=$first\n"
-        "        fi\n"
+        "                command=\"$command ${words[at]}\"\n"
+        "        done\n"
         "        _pvesm_verb \"$command\" || return\n"
         "        if [[ $prev == --* && -n ${values[$prev]} ]]; then\n"
         "                kind=${values[$prev]}\n"
@@ -95,12 +93,10 @@ static void add_names(StrBuf *b)
                 last = v->name;
         }
         strbuf_adds(b, "'\ndeclare -gA _pvesm_groups=()\n");
-        for (const Verb *v = verb_table; v->name; v++) {
-                const char *space = strchr(v->name, ' ');
-
-                if (space)
-                        strbuf_addf(b, "_pvesm_groups[%.*s]+='%s '\n", (int) (space - v->name), v->name, space + 1);
-        }
+        for (const Verb *v = verb_table; v->name; v++)
+                for (const char *space = strchr(v->name, ' '); space; space = strchr(space + 1, ' '))
+                        strbuf_addf(b, "_pvesm_groups['%.*s']+='%.*s '\n", (int) (space - v->name), v->name,
+                                    (int) strcspn(space + 1, " "), space + 1);
 }
 
 static void add_verb(StrBuf *b, const Verb *v)

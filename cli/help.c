@@ -138,12 +138,21 @@ static void print_types(Cli *c, const char *wanted, bool is_verbose)
         }
 }
 
+static bool group_is_known(const char *group)
+{
+        for (const Verb *v = verb_table; group && v->name; v++)
+                if (is_of_group(v, group))
+                        return true;
+        return false;
+}
+
 int help_run(Cli *c)
 {
-        const char *words[] = { args_get(&c->args, "command"), args_get(&c->args, "subcommand") };
+        const char *words[] = { args_get(&c->args, "command"), args_get(&c->args, "subcommand"),
+                                args_get(&c->args, "third"), NULL };
         bool is_verbose = args_get_bool(&c->args, "verbose");
         const Verb *v = NULL;
-        size_t used = 0;
+        size_t used = 0, n = 0;
         int r;
 
         if (!words[0]) {
@@ -154,14 +163,22 @@ int help_run(Cli *c)
                 }
                 return CLI_OK;
         }
-        r = verb_find(words, words[1] ? 2 : 1, &v, &used, NULL);
-        if (r == VERB_E_GROUP && !words[1]) {
-                help_overview(stdout, words[0]);
-                return CLI_OK;
+        while (words[n])
+                n++;
+        r = verb_find(words, n, &v, &used, NULL);
+        if (r == VERB_E_GROUP && n < 3) {
+                AUTO(strbuf_deinit) StrBuf group = STRBUF_INIT;
+
+                strbuf_addf(&group, "%s%s%s", words[0], words[1] ? " " : "", words[1] ? words[1] : "");
+                if (group_is_known(group.data)) {
+                        help_overview(stdout, group.data);
+                        return CLI_OK;
+                }
         }
         if (r != VERB_FOUND)
-                return cli_param_error(c, "command", "no such command '%s%s%s'", words[0], words[1] ? " " : "",
-                                       words[1] ? words[1] : "");
+                return cli_param_error(c, "command", "no such command '%s%s%s%s%s'", words[0], words[1] ? " " : "",
+                                       words[1] ? words[1] : "", words[1] && words[2] ? " " : "",
+                                       words[1] && words[2] ? words[2] : "");
         help_verb(stdout, v, is_verbose);
         if (v->flags & VERB_OPEN)
                 print_types(c, words[1], is_verbose);

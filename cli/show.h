@@ -5,6 +5,8 @@
 
 void show_apiinfo(Cli *c, json_object *data);
 void show_backups(Cli *c, json_object *data);
+void show_ceph_health(Cli *c, json_object *data);
+void show_ceph_pools(Cli *c, json_object *data);
 void show_created(Cli *c, json_object *data);
 void show_findings(Cli *c, json_object *data);
 void show_holders(Cli *c, json_object *data);

@@ -49,71 +49,65 @@ static const char *match_end(const Match *m, int *ret_answer)
         return name;
 }
 
-static size_t first_word_len(const char *name)
+static size_t word_len(const char *name)
 {
         return strcspn(name, " ");
 }
 
-/* The first word of a command: exact, else a prefix, Proxmox VE's own before ours. */
-static const char *find_first(const char *word, StrBuf *candidates, int *ret_answer)
+/*
+ * One more word of a command whose name so far is `prefix` (of `len` bytes, with the space behind it): exact, else a
+ * prefix, Proxmox VE's own before ours. The word as it starts in the table, or NULL.
+ */
+static const char *find_word(const char *prefix, size_t len, const char *word, StrBuf *candidates, int *ret_answer)
 {
-        Match m = { .word = word, .len = strlen(word), .candidates = candidates };
+        Match m = { .word = word ? word : "", .len = word ? strlen(word) : 0, .candidates = candidates };
 
+        if (candidates)
+                candidates->len = 0;
         *ret_answer = VERB_FOUND;
         for (const Verb *v = verb_table; v->name; v++)
-                if (first_word_len(v->name) == m.len && strncmp(v->name, word, m.len) == 0)
-                        return v->name;
+                if (strncmp(v->name, prefix, len) == 0 && word_len(v->name + len) == m.len &&
+                    strncmp(v->name + len, m.word, m.len) == 0)
+                        return v->name + len;
         for (const Verb *v = verb_table; v->name; v++)
-                if (!(v->flags & VERB_ALIAS))
-                        match_one(&m, v->name, first_word_len(v->name), v->flags & VERB_PVE);
+                if (strncmp(v->name, prefix, len) == 0 && !(v->flags & VERB_ALIAS))
+                        match_one(&m, v->name + len, word_len(v->name + len), v->flags & VERB_PVE);
         return match_end(&m, ret_answer);
 }
 
-static const Verb *find_second(const char *group, const char *word, StrBuf *candidates, int *ret_answer)
+/* The command whose whole name is the first `len` bytes; NULL: only a group begins so. */
+static const Verb *find_whole(const char *name, size_t len)
 {
-        size_t len = first_word_len(group) + 1;
-        Match m = { .word = word ? word : "", .len = word ? strlen(word) : 0, .candidates = candidates };
-        const char *name;
-
-        for (const Verb *v = verb_table; v->name; v++) {
-                if (strncmp(v->name, group, len) != 0)
-                        continue;
-                if (word && str_eq(v->name + len, word))
+        for (const Verb *v = verb_table; v->name; v++)
+                if (strlen(v->name) == len && strncmp(v->name, name, len) == 0)
                         return v;
-                match_one(&m, v->name + len, strlen(v->name + len), v->flags & VERB_PVE);
-        }
-        name = match_end(&m, ret_answer);
-        for (const Verb *v = verb_table; name && v->name; v++)
-                if (v->name + len == name)
-                        return v;
-        *ret_answer = *ret_answer == VERB_E_AMBIGUOUS ? VERB_E_AMBIGUOUS : VERB_E_GROUP;
         return NULL;
 }
 
 int verb_find(const char *const *words, size_t n_words, const Verb **ret, size_t *ret_used, StrBuf *candidates)
 {
-        const Verb *found = NULL;
-        const char *name;
-        int answer;
+        const char *name = "";
+        size_t len = 0;
 
         if (n_words == 0)
                 return VERB_E_NONE;
-        name = find_first(words[0], candidates, &answer);
-        if (!name)
-                return answer;
-        if (name[first_word_len(name)] == ' ') {
-                if (candidates)
-                        candidates->len = 0;
-                found = find_second(name, n_words > 1 ? words[1] : NULL, candidates, &answer);
-                if (!found)
-                        return answer;
+        for (size_t i = 0;; i++) {
+                int answer;
+                const char *word = find_word(name, len, i < n_words ? words[i] : NULL, candidates, &answer);
+                const Verb *found;
+
+                if (!word)
+                        return i == 0 || answer == VERB_E_AMBIGUOUS ? answer : VERB_E_GROUP;
+                name = word - len; /* the row that the word is in */
+                len += word_len(word);
+                found = find_whole(name, len);
+                if (found) {
+                        *ret = found;
+                        *ret_used = i + 1;
+                        return VERB_FOUND;
+                }
+                len++;
         }
-        for (const Verb *v = verb_table; !found; v++)
-                if (v->name == name)
-                        found = v;
-        *ret = found;
-        *ret_used = strchr(found->name, ' ') ? 2 : 1;
-        return VERB_FOUND;
 }
 
 const Param *verb_find_param(const Verb *v, const char *name)

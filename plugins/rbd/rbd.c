@@ -12,6 +12,7 @@
 
 #include "common-ceph/ceph-mon.h"
 #include "common-ceph/ceph-monitors.h"
+#include "rbd/admin.h"
 #include "rbd/store.h"
 
 /* --- lifecycle */
@@ -281,6 +282,8 @@ static struct storaged_plugin rbd_plugin = {
         .clone = rbdstore_clone,
         .template = rbdstore_template,
         .rename = rbdstore_rename,
+        .actions = rbd_actions,
+        .act = rbd_act,
 };
 
 STORAGED_REGISTER(rbd_plugin)

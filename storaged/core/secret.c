@@ -93,6 +93,19 @@ static int secret_prepare(const Paths *p, const char *path)
         return r < 0 ? r : fs_mkdir_p(dir, 0700);
 }
 
+int secret_prepare_file(const Paths *p, const char *type, const char *id, const char *key, char **ret)
+{
+        AUTO(freep) char *path = NULL;
+        int r = secret_path(p, type, id, key, &path);
+
+        if (r >= 0)
+                r = secret_prepare(p, path);
+        if (r < 0)
+                return r;
+        *ret = TAKE(path);
+        return 0;
+}
+
 int secret_store(const Paths *p, const char *type, const char *id, const char *key, const char *value,
                  struct storaged_error *err)
 {

@@ -10,6 +10,8 @@
 /* Where the secret property `key` of a storage is kept; *ret is the caller's to free. -EINVAL: id or key is not a word.
  */
 int secret_path(const Paths *p, const char *type, const char *id, const char *key, char **ret);
+/* The same, and makes the directories it is in: for one that another process writes. */
+int secret_prepare_file(const Paths *p, const char *type, const char *id, const char *key, char **ret);
 /* Replaces the file in one step, 0600 in 0700 directories. -EINVAL (param: the key) for a value that can't be a secret.
  */
 int secret_store(const Paths *p, const char *type, const char *id, const char *key, const char *value,

@@ -83,7 +83,7 @@ class CephTest(DaemonTest):
         """A script with librados and librbd (of the cluster's root) beside the daemons."""
         path = os.path.join(self.lab.share, "ceph", "script.py")
         with open(path, "w", encoding="utf-8") as f:
-            f.write(PRELUDE + script)
+            f.write(PRELUDE + script + "\nsys.stdout.flush()\nos._exit(0)\n")  # librados' threads and a dying interpreter don't mix
         return ceph.server.once(self.lab, ["timeout", str(timeout), "python3", "/share/ceph/script.py", *map(str, args)],
                                 root=ceph.facts(self.lab)["root"], check=check)
 
@@ -101,7 +101,7 @@ class CephTest(DaemonTest):
 
 # What scripts of python() begin with: an admin's connection, `io(pool)`, json, sys.
 PRELUDE = """
-import json, sys, time, rados, rbd
+import json, os, sys, time, rados, rbd
 cluster = rados.Rados(conffile='/share/ceph/ceph.conf')
 cluster.connect(timeout=10)
 def io(pool, namespace=''):

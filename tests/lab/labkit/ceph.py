@@ -61,7 +61,6 @@ log_to_stderr = true
 err_to_stderr = true
 debug_rocksdb = 1/5
 mon_cluster_log_to_file = false
-auth_allow_insecure_global_id_reclaim = false
 mgr_initial_modules =
 mgr_module_path = {cluster}/mgr
 # pools of a tiny cluster
@@ -276,7 +275,9 @@ def up(lab, mons=1, osds=1, store="memstore", addresses=NETWORK, pools=()):
         _start(lab, f"mon.{name}")
     _start(lab, MGR)
     _make_osds(lab, made, uuids)
-    command(lab, *({"prefix": "osd new", "uuid": u, "id": i} for i, u in enumerate(uuids)))
+    # Not in ceph.conf, which would win over what a test sets.
+    command(lab, {"prefix": "config set", "who": "mon", "name": "auth_allow_insecure_global_id_reclaim", "value": "false"},
+            *({"prefix": "osd new", "uuid": u, "id": i} for i, u in enumerate(uuids)))
     for i in range(osds):
         _start(lab, f"osd.{i}")
     if pools:

@@ -1,0 +1,277 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The administrator's side of Ceph, against a real cluster: health explained, POOL_APP_NOT_ENABLED repaired where it is sure
+and left alone where it is not, pools made and removed."""
+import json
+import os
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from ceph import MONHOST, CephTest
+from harness import main, wait_until
+
+CODE = "POOL_APP_NOT_ENABLED"
+
+
+class Admin(CephTest):
+    def setUp(self):
+        super().setUp()
+        self.keyring = os.path.join(self.tmp, "admin.keyring")
+        with open(self.keyring, "w", encoding="utf-8") as f:
+            f.write(self.admin_keyring())
+        self.there = ("--monhost", MONHOST, "--keyring", self.keyring)
+
+    def tearDown(self):
+        super().tearDown()
+        for name in self.pools():
+            if name != "rbd":
+                self.mon("osd pool delete", pool=name, pool2=name, yes_i_really_really_mean_it=True)
+        wait_until(lambda: not self.checks(), "the cluster is healthy for the next test")
+
+    # --- the cluster, as it tells it itself
+    def pools(self):
+        return [p["poolname"] for p in self.mon("osd lspools")]
+
+    def applications(self, pool):
+        return list(self.mon("osd pool application get", pool=pool))
+
+    def checks(self):
+        return self.mon("health", detail="detail")["checks"]
+
+    def count_objects(self, pool):
+        return {p["name"]: p["stats"]["objects"] for p in self.mon("df")["pools"]}.get(pool)
+
+    def bare_pool(self, name, *objects):
+        """A pool that nobody tagged, with these objects; the check is raised if there are any."""
+        self.mon("osd pool create", pool=name)
+        if objects:
+            self.python("ctx = io(sys.argv[1])\nfor n in sys.argv[2:]: ctx.write_full(n, b'x')", name, *objects)
+            wait_until(lambda: CODE in self.checks() and self.count_objects(name) == len(objects), "the check is raised")
+        return name
+
+    # --- storaged
+    def ceph(self, *words, check=True):
+        return self.d.pvesm("ceph", *words, *self.there, check=check)
+
+    def health(self):
+        return json.loads(self.ceph("health", "--output-format", "json").out)
+
+    def refused(self, r, *words):
+        self.assertNotEqual(r.rc, 0, r)
+        for word in words:
+            self.assertIn(word, r.out + r.err)
+
+
+class Health(Admin):
+    def test_a_healthy_cluster(self):
+        self.assertEqual(self.ceph("health").out, "HEALTH_OK\n")
+        self.assertEqual(self.health()["checks"], [])
+
+    def test_the_check_is_explained_for_the_storages_it_is_about(self):
+        self.bare_pool("kube", "obj")
+        self.d.pvesm("add", "rbd", "kubestore", "--pool", "kube", "--monhost", MONHOST, "--keyring", self.keyring)
+        health = self.health()
+        check, = health["checks"]
+        self.assertEqual((health["status"], check["code"], check["pools"], check["storages"], check["muted"]),
+                         ("HEALTH_WARN", CODE, ["kube"], ["kubestore"], False))
+        self.assertTrue(check["repairable"])
+        text = self.ceph("health").out
+        for word in ("HEALTH_WARN", CODE, "means", "pvesm ceph repair", "kubestore"):
+            self.assertIn(word, text)
+
+    def test_a_muted_check_is_said_to_be(self):
+        self.bare_pool("kube", "obj")
+        self.mon("health mute", code=CODE, ttl="1h")
+        self.assertTrue(self.health()["checks"][0]["muted"])
+        self.mon("health unmute", code=CODE)
+
+    def test_as_proxmox_ve_asks(self):
+        status = self.d.get("/cluster/ceph/status", monhost=MONHOST, keyring=self.keyring)
+        self.assertEqual(status["health"]["status"], "HEALTH_OK")
+        row = {p["pool_name"]: p for p in self.d.get("/nodes/localhost/ceph/pool", monhost=MONHOST, keyring=self.keyring)}["rbd"]
+        self.assertEqual((row["type"], list(row["application_metadata"])), ("replicated", ["rbd"]))
+
+    def test_without_an_administrators_key(self):
+        with open(self.keyring, "w", encoding="utf-8") as f:
+            f.write(self.new_key("small", mon="profile rbd", osd="profile rbd pool=rbd"))
+        self.there += ("--username", "small")
+        self.refused(self.ceph("pool", "create", "mine", check=False), "permission denied", "client.small", "administrator")
+        self.assertNotIn("mine", self.pools())
+
+    def test_without_a_cluster(self):
+        self.there = ()
+        self.refused(self.ceph("health", check=False), "ceph.conf", "monhost")
+        self.there = ("--monhost", "127.0.0.9", "--keyring", self.keyring)
+        self.refused(self.ceph("health", check=False), "mon unreachable")
+
+
+class Repair(Admin):
+    def test_one_command_from_warning_to_ok(self):
+        self.bare_pool("kube", "rbd_directory", "rbd_id.x", "rbd_header.1")
+        r = self.ceph("repair", "kube")
+        self.assertIn("every object is one of RBD images", r.out + r.err)
+        self.assertIn("HEALTH_OK", r.out + r.err)
+        self.assertEqual(self.applications("kube"), ["rbd"])
+        self.assertEqual(self.checks(), {})
+        self.assertIn("nothing to repair", self.ceph("repair", "kube").out)
+
+    def test_it_becomes_ready_for_images(self):
+        self.bare_pool("kube", "rbd_id.x")
+        self.ceph("repair", "kube")
+        self.assertEqual(self.python("print(rbd.RBD().pool_metadata_list(io('kube')) is not None)").stdout.strip(), "True")
+
+    def test_a_definition_is_a_witness(self):
+        self.bare_pool("kube", "obj")
+        self.d.pvesm("add", "rbd", "kubestore", "--pool", "kube", "--monhost", MONHOST, "--keyring", self.keyring)
+        r = self.ceph("repair")
+        self.assertIn("kubestore", r.out + r.err)
+        self.assertEqual(self.applications("kube"), ["rbd"])
+
+    def test_dry_run_changes_nothing(self):
+        self.bare_pool("kube", "rbd_directory")
+        r = self.ceph("repair", "--dry-run", "1")
+        self.assertIn("would enable application 'rbd' on pool kube", r.out + r.err)
+        self.assertEqual(self.applications("kube"), [])
+
+    def left_alone(self, name, *words):
+        r = self.ceph("repair")
+        for word in (f"pool {name} is left alone", "--application", *words):
+            self.assertIn(word, r.out + r.err)
+        self.assertEqual(self.applications(name), [])
+
+    def test_like_a_gateways(self):
+        self.bare_pool("zone.rgw.meta", "zone_info.1", ".dir.abc.1")
+        self.left_alone("zone.rgw.meta", "object gateway")
+
+    def test_like_what_is_left_of_a_file_system(self):
+        self.bare_pool("old", "10000000000.00000000", "mds0_inotable")
+        self.left_alone("old", "file system")
+
+    def test_mixed(self):
+        self.bare_pool("both", "rbd_directory", "zone_info.1")
+        self.left_alone("both", "mixed evidence")
+        self.bare_pool("more", "rbd_directory", "holiday.jpg")
+        self.left_alone("more", "holiday.jpg")
+
+    def test_unknown_objects_until_the_administrator_says(self):
+        self.bare_pool("kube", "obj")
+        self.left_alone("kube", "'obj'")
+        self.ceph("repair", "kube", "--application", "rbd")
+        self.assertEqual(self.applications("kube"), ["rbd"])
+        self.assertEqual(self.checks(), {})
+
+    def test_the_administrators_word_does_not_beat_what_is_seen(self):
+        self.bare_pool("kube", "rbd_directory")
+        self.refused(self.ceph("repair", "kube", "--application", "rgw", check=False), "is for rbd")
+        self.assertEqual(self.applications("kube"), [])
+
+    def test_an_empty_pool(self):
+        self.bare_pool("empty")
+        r = self.ceph("repair", "empty")
+        self.assertIn("left alone", r.out + r.err)
+        self.assertEqual(self.applications("empty"), [])
+
+    def test_a_tagged_pool_is_never_tagged_anew(self):
+        self.bare_pool("theirs")
+        self.mon("osd pool application enable", pool="theirs", app="rgw")
+        self.refused(self.ceph("repair", "theirs", "--application", "rbd", check=False), "never tagged anew", "rgw")
+        self.assertIn("nothing to repair", self.ceph("repair", "theirs").out)
+        self.assertEqual(self.applications("theirs"), ["rgw"])
+
+    def test_one_sure_and_one_unsure(self):
+        self.bare_pool("kube", "rbd_directory")
+        self.bare_pool("mystery", "obj")
+        self.ceph("repair")
+        self.assertEqual((self.applications("kube"), self.applications("mystery")), (["rbd"], []))
+        self.assertIn(CODE, self.checks())
+
+    def test_no_such_pool_and_no_such_check(self):
+        self.refused(self.ceph("repair", "nosuch", check=False), "no pool 'nosuch'")
+        self.refused(self.ceph("repair", "--check", "MON_DOWN", check=False), "no repair", "Start the monitors")
+
+    def test_insecure_global_id(self):
+        self.mon("config set", who="mon", name="auth_allow_insecure_global_id_reclaim", value="true")
+        code = "AUTH_INSECURE_GLOBAL_ID_RECLAIM_ALLOWED"
+        wait_until(lambda: code in self.checks(), "the check is raised")
+        self.assertIn(code, [c["code"] for c in self.health()["checks"]])
+        self.ceph("repair", "--check", code)
+        self.assertEqual(self.checks(), {})
+
+
+class Pools(Admin):
+    def test_made_ready_listed_changed_removed(self):
+        self.ceph("pool", "create", "kube", "--size", "1")
+        self.assertEqual(self.applications("kube"), ["rbd"])
+        self.assertIn("kube", self.ceph("pool", "list").out)
+        self.ceph("pool", "set", "kube", "--quota-bytes", str(1 << 30))
+        pool, = [p for p in self.mon("osd dump")["pools"] if p["pool_name"] == "kube"]
+        self.assertEqual(pool["quota_max_bytes"], 1 << 30)
+        self.ceph("pool", "destroy", "kube")
+        self.assertNotIn("kube", self.pools())
+        self.assertEqual(self.checks(), {})
+
+    def test_with_a_storage_and_a_user_of_its_own(self):
+        self.ceph("pool", "create", "kube", "--add-storage", "kubestore", "--content", "images")
+        vol = self.d.alloc("kubestore", 100, "", "8M")
+        self.assertEqual(vol, "kubestore:vm-100-disk-0")
+        user = self.mon("auth get", entity="client.kubestore")[0]
+        self.assertEqual(user["caps"], {"mon": "profile rbd", "osd": "profile rbd pool=kube"})
+        key = os.path.join(self.d.root, "etc/pve/priv/ceph/kubestore.keyring")
+        self.assertEqual(os.stat(key).st_mode & 0o777, 0o600)
+        with open(os.path.join(self.d.root, "etc/pve/storage.cfg"), encoding="utf-8") as f:
+            self.assertNotIn(user["key"], f.read())
+        for upid in [t["upid"] for t in self.d.get("/nodes/localhost/tasks", source="all")]:
+            self.assertNotIn(user["key"], self.d.task_log(upid))
+        self.refused(self.ceph("pool", "destroy", "kube", check=False), "used by storage kubestore")
+        self.d.pvesm("remove", "kubestore")
+        self.refused(self.ceph("pool", "destroy", "kube", check=False), "1 image", "vm-100-disk-0")
+
+    def test_a_storage_that_is_refused_takes_the_pool_along(self):
+        r = self.ceph("pool", "create", "kube", "--add-storage", "kubestore", "--content", "backup", check=False)
+        self.refused(r, "backup")
+        self.assertNotIn("kube", self.pools())
+        self.assertNotIn("client.kubestore", [e["entity"] for e in self.mon("auth ls")["auth_dump"]])
+        self.assertFalse(os.path.exists(os.path.join(self.d.root, "etc/pve/priv/ceph/kubestore.keyring")))
+        self.assertEqual(self.d.get("/storage", type="rbd"), [])
+
+    def test_a_name_that_is_taken(self):
+        self.refused(self.ceph("pool", "create", "rbd", check=False), "has a pool 'rbd' already")
+        self.assertEqual(self.applications("rbd"), ["rbd"])
+
+    def test_bad_names(self):
+        for name in ("-x", "a/b", ".hidden", "x" * 125):
+            self.refused(self.ceph("pool", "create", name, check=False), "pool")
+        self.assertEqual(self.pools(), ["rbd"])
+
+    def test_destroy_refuses_what_others_use(self):
+        self.bare_pool("theirs")
+        self.mon("osd pool application enable", pool="theirs", app="rgw")
+        self.refused(self.ceph("pool", "destroy", "theirs", check=False), "application 'rgw'")
+        self.bare_pool("mystery", "obj")
+        self.refused(self.ceph("pool", "destroy", "mystery", check=False), "no images")
+        self.assertEqual(sorted(self.pools()), ["mystery", "rbd", "theirs"])
+
+
+class ErasureCoded(Admin):
+    CEPH = {"osds": 3, "store": "bluestore"}
+
+    def test_data_in_a_pool_beside_it(self):
+        self.ceph("pool", "create", "ec", "--erasure-coding", "k=2,m=1,failure-domain=osd", "--add-storage", "ecstore")
+        rows = {p["pool_name"]: p for p in json.loads(self.ceph("pool", "list", "--output-format", "json").out)}
+        self.assertEqual((rows["ec"]["type"], rows["ec-data"]["type"]), ("replicated", "erasure"))
+        self.assertEqual((self.applications("ec"), self.applications("ec-data")), (["rbd"], ["rbd"]))
+        self.d.alloc("ecstore", 100, "", "8M")
+        answer = self.python("i = rbd.Image(io('ec'), 'vm-100-disk-0'); i.write(b'x' * 65536, 0); print(i.data_pool_id())").stdout
+        self.assertEqual(int(answer), rows["ec-data"]["pool"])
+        self.refused(self.ceph("pool", "destroy", "ec-data", check=False), "ecstore")
+        self.d.pvesm("remove", "ecstore")
+        self.refused(self.ceph("pool", "destroy", "ec-data", check=False), "data of images")
+
+    def test_a_profile_that_is_refused_leaves_nothing(self):
+        self.refused(self.ceph("pool", "create", "ec", "--erasure-coding", "k=2,m=1,failure-domain=planet", check=False), "planet")
+        self.refused(self.ceph("pool", "create", "ec", "--erasure-coding", "k=two", check=False), "erasure-coding")
+        self.assertEqual(self.pools(), ["rbd"])
+        self.assertNotIn("storaged_ec", self.mon("osd erasure-code-profile ls"))
+
+
+if __name__ == "__main__":
+    main()
