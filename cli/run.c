@@ -187,6 +187,19 @@ static int take_secret(Cli *c, Arg *a)
         return 0;
 }
 
+/* It is done, and still there is something to know. */
+static void print_warnings(json_object *data)
+{
+        json_object *list = json_object_is_type(data, json_type_object) ? json_get(data, "warnings") : NULL;
+        size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
+        for (size_t i = 0; i < n; i++) {
+                (void) fputs("warning: ", stderr);
+                output_text(stderr, json_object_get_string(json_object_array_get_idx(list, i)));
+                (void) fputc('\n', stderr);
+        }
+}
+
 int run_add(Cli *c)
 {
         AUTO(answer_deinit) Answer a = ANSWER_INIT;
@@ -202,6 +215,8 @@ int run_add(Cli *c)
         }
         if (r == 0)
                 r = cli_call_verb(c, &a);
+        if (r == 0)
+                print_warnings(a.data);
         return r != 0 ? r : cli_show(c, a.data);
 }
 

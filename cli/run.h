@@ -4,7 +4,9 @@
 #include "cli/cli.h"
 
 int run_add(Cli *c);
+int run_cluster_status(Cli *c);
 int run_config_check(Cli *c);
+int run_doctor(Cli *c);
 int run_export(Cli *c);
 int run_free(Cli *c);
 int run_help(Cli *c);

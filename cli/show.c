@@ -408,49 +408,6 @@ void show_locks(Cli *c, json_object *data)
         table(columns, N(columns), data, false);
 }
 
-/* "quorate"/"no quorum" in the cluster's row, what a node is in its own. */
-static const char *cell_cluster_state(json_object *row, char buf[OUTPUT_CELL_SIZE])
-{
-        (void) buf;
-        if (str_eq(json_get_string(row, "type"), "cluster"))
-                return json_get_bool(row, "quorate", false) ? "quorate" : "no quorum";
-        if (json_get_bool(row, "local", false))
-                return "online, this one";
-        return json_get_bool(row, "online", false) ? "online" : "offline";
-}
-
-static const char *cell_cluster_id(json_object *row, char buf[OUTPUT_CELL_SIZE])
-{
-        int64_t id = json_get_int(row, "nodeid", 0);
-
-        if (id == 0)
-                return "-";
-        (void) snprintf(buf, OUTPUT_CELL_SIZE, "%" PRId64, id);
-        return buf;
-}
-
-static const char *cell_cluster_ip(json_object *row, char buf[OUTPUT_CELL_SIZE])
-{
-        const char *ip = json_get_string(row, "ip");
-
-        (void) buf;
-        return ip ? ip : "-";
-}
-
-void show_cluster(Cli *c, json_object *data)
-{
-        static const Column columns[] = {
-                { .title = "Type", .key = "type", .fits_title = true },
-                { .title = "Name", .key = "name", .fits_title = true },
-                { .title = "Id", .cell = cell_cluster_id, .is_right = true, .fits_title = true },
-                { .title = "Address", .cell = cell_cluster_ip, .fits_title = true },
-                { .title = "State", .cell = cell_cluster_state },
-        };
-
-        (void) c;
-        table(columns, N(columns), data, false);
-}
-
 static const char *type_plugin(json_object *row, char buf[OUTPUT_CELL_SIZE])
 {
         (void) buf;

@@ -11,7 +11,6 @@ void show_created(Cli *c, json_object *data);
 void show_findings(Cli *c, json_object *data);
 void show_holders(Cli *c, json_object *data);
 void show_locks(Cli *c, json_object *data);
-void show_cluster(Cli *c, json_object *data);
 void show_migration(Cli *c, json_object *data);
 void show_object(Cli *c, json_object *data);
 void show_path(Cli *c, json_object *data);

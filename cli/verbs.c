@@ -5,6 +5,7 @@
  */
 #include "cli/run.h"
 #include "cli/show-lun.h"
+#include "cli/show-cluster.h"
 #include "cli/show.h"
 #include "cli/verb.h"
 
@@ -135,12 +136,27 @@ static const Param free_params[] = {
                 .name = "tagged_only", .type = PARAM_BOOLEAN                                                    \
         }
 
+#define P_FORCE                                                                                          \
+        {                                                                                                \
+                .name = "force", .type = PARAM_BOOLEAN,                                                  \
+                .text = "Accept a shared storage without proof that all its nodes reach the same thing." \
+        }
+
+static const Param doctor_params[] = {
+        { .name = "all",
+          .type = PARAM_BOOLEAN,
+          .flags = PARAM_LOCAL,
+          .text = "All nodes, and what comparing them shows: clocks, versions, what their storages reach." },
+        P_END,
+};
+
 static const Param add_params[] = {
         { .name = "type",
           .flags = POS,
           .complete = "type",
           .text = "The type: dir, nfs, …; `pvesm schema` lists them." },
         P_STORAGE,
+        P_FORCE,
         P_PROPERTIES,
         P_END,
 };
@@ -149,6 +165,7 @@ static const Param set_params[] = {
         P_STORAGE,
         { .name = "delete", .type = PARAM_LIST, .text = "Properties to take back to their default." },
         { .name = "digest", .text = "Refuse if the configuration has changed since it had this digest." },
+        P_FORCE,
         P_PROPERTIES,
         P_END,
 };
@@ -846,11 +863,19 @@ const Verb verb_table[] = {
           .path = "/cluster/locks",
           .show = show_locks },
         { .name = "cluster status",
-          .text = "The cluster, its quorum and its nodes.",
+          .text = "The cluster, its quorum, its nodes, and the storages as each node sees them.",
           .params = no_params,
           .method = "GET",
           .path = "/cluster/status",
-          .show = show_cluster },
+          .show = show_cluster,
+          .run = run_cluster_status },
+        { .name = "doctor",
+          .text = "What is wrong on this node, or with --all on any node, and what to do. Exit code 1 if anything is.",
+          .params = doctor_params,
+          .method = "GET",
+          .path = NODE "/doctor",
+          .show = show_doctor,
+          .run = run_doctor },
         { .name = "schema",
           .text = "All calls of the API and all storage types.",
           .params = no_params,

@@ -225,8 +225,8 @@ static int dir_identify(void *self, const struct storaged_identify_spec *spec, s
                 r = filestore_mark(&d->store, spec, &id.mark, err);
         if (r < 0)
                 return r;
-        (void) snprintf(id.detail, sizeof(id.detail), "%.200s, device %u:%u", d->store.path,
-                        major((dev_t) d->root_dev), minor((dev_t) d->root_dev));
+        (void) snprintf(id.detail, sizeof(id.detail), "%.200s, device %u:%u", d->store.path, major((dev_t) d->root_dev),
+                        minor((dev_t) d->root_dev));
         *ret = id;
         return 0;
 }

@@ -338,8 +338,7 @@ static int nfs_identify(void *self, const struct storaged_identify_spec *spec, s
         r = filestore_mark(&n->fs, spec, &id.mark, err);
         if (r < 0)
                 return r;
-        (void) snprintf(id.id, sizeof(id.id), "%.200s fileid %llu", n->export_path,
-                        (unsigned long long) st.st.nfs_ino);
+        (void) snprintf(id.id, sizeof(id.id), "%.200s fileid %llu", n->export_path, (unsigned long long) st.st.nfs_ino);
         (void) snprintf(id.detail, sizeof(id.detail), "%.80s:%.80s at %.46s, NFSv%u", n->server.name, n->export_path,
                         n->link.addr, n->link.version);
         *ret = id;

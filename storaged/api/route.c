@@ -15,7 +15,8 @@
 
 static const Route *const tables[] = { schema_routes, storage_routes, node_routes, content_routes,
                                        volume_routes, task_routes,    scan_routes, config_routes,
-                                       action_routes, migrate_routes, lun_routes,  ceph_routes };
+                                       action_routes, migrate_routes, lun_routes,  ceph_routes,
+                                       cluster_routes };
 
 /* The parts of paths, the same on all routes. */
 static const ParamSpec path_params[] = {

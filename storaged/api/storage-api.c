@@ -14,7 +14,7 @@ typedef VEC(struct storaged_pair) Pairs;
 /* The given parameters that are no words of the call. The strings stay the request's. */
 static int collect_pairs(const Request *r, Pairs *ret)
 {
-        static const char *const words[] = { "type", "storage", "digest", "delete", NULL };
+        static const char *const words[] = { "type", "storage", "digest", "delete", "force", NULL };
         bool is_update = r->route->method[1] == 'U';
 
         for (size_t i = 0; i < r->params.n; i++) {
@@ -31,7 +31,9 @@ static int collect_pairs(const Request *r, Pairs *ret)
 
 static void add_storage(Request *r)
 {
-        DefinitionChange change = { .id = request_get(r, "storage"), .type = request_get(r, "type") };
+        DefinitionChange change = { .id = request_get(r, "storage"),
+                                    .type = request_get(r, "type"),
+                                    .is_forced = params_get_bool(&r->params, "force", false) };
         Pairs pairs = { 0 };
 
         if (collect_pairs(r, &pairs) < 0) {
@@ -46,7 +48,9 @@ static void add_storage(Request *r)
 
 static void update_storage(Request *r)
 {
-        DefinitionChange change = { .id = request_get(r, "storage"), .digest = request_get(r, "digest") };
+        DefinitionChange change = { .id = request_get(r, "storage"),
+                                    .digest = request_get(r, "digest"),
+                                    .is_forced = params_get_bool(&r->params, "force", false) };
         AUTO(strlist_deinit) StrList remove = STRLIST_INIT;
         const char *list = request_get(r, "delete");
         Pairs pairs = { 0 };
@@ -119,11 +123,18 @@ static void list_storages(Request *r)
                 .name = "nodes", .flags = PARAM_LIST | PARAM_EMPTY, .description = "Nodes that have it; without: all." \
         }
 
+#define FORCE                                                                                     \
+        {                                                                                         \
+                .name = "force", .type = PARAM_BOOLEAN,                                           \
+                .description = "Accept it without proof that all its nodes reach the same thing." \
+        }
+
 static const ParamSpec add_params[] = {
         { .name = "type", .flags = PARAM_REQUIRED, .max_length = 63, .description = "Type of storage." },
         { .name = "storage", .flags = PARAM_REQUIRED, .max_length = 255, .description = "Id of the new storage." },
         PROPERTY_LISTS,
         PROPERTY_FILES,
+        FORCE,
         { 0 },
 };
 
@@ -134,6 +145,7 @@ static const ParamSpec update_params[] = {
           .description = "Refuse if storage.cfg has changed since this SHA-1 was shown." },
         PROPERTY_LISTS,
         PROPERTY_FILES,
+        FORCE,
         { 0 },
 };
 

@@ -172,6 +172,18 @@ int certs_load(Certs **ret, const char *dir, const char *node, struct storaged_e
 
 /* --- making them */
 
+int certs_get_end(const Certs *c, int64_t *ret)
+{
+        gnutls_x509_crt_t cert = NULL;
+        int r = import_cert(c->cert, &cert);
+
+        if (r < 0)
+                return -EBADMSG;
+        *ret = (int64_t) gnutls_x509_crt_get_expiration_time(cert);
+        gnutls_x509_crt_deinit(cert);
+        return 0;
+}
+
 static int generate_key(gnutls_x509_privkey_t *ret)
 {
         gnutls_x509_privkey_t key = NULL;

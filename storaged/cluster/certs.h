@@ -5,6 +5,7 @@
  * <dir> of the cluster file system: ca.key, ca.crt, nodes/<node>.key, nodes/<node>.crt; mode 0600.
  */
 #include <stddef.h>
+#include <stdint.h>
 
 #include <gnutls/gnutls.h>
 #include <storaged/cleanup.h>
@@ -26,6 +27,9 @@ typedef struct Certs {
 int certs_load(Certs **ret, const char *dir, const char *node, struct storaged_error *err);
 Certs *certs_free(Certs *c);
 DEFINE_CLEANUP(Certs *, certs_free)
+
+/* When the node's certificate ends, in seconds since 1970. */
+int certs_get_end(const Certs *c, int64_t *ret);
 
 /* Makes what is missing: the authority, the node's certificate. Only under a cluster lock. */
 int certs_make(const char *dir, const char *node, struct storaged_error *err);

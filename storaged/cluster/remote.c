@@ -2,12 +2,12 @@
 /*
  * The requests under way to other nodes, and the question whether those nodes still live. A connection is made for each
  * request and not used again: the handshake, in which both daemons take part, bounds what a dead node costs. After it a
- * request may take as long as its work takes, so its silence says nothing: whoever has heard nothing for QUIET_USEC has a
- * ping sent, a request of its own that costs the other daemon nothing (GET /version). Any sign of life counts for all who
- * wait for that node; a ping without an answer ends them all. So a node that dies, freezes or is stopped at whatever moment
- * costs its callers QUIET_USEC + PING_USEC, and those who ask others nothing. When Corosync says that a node is
- * gone, its callers are told at once.
- * Invariants: a callback is the last thing that touches its transfer; while nobody waits there is no timer.
+ * request may take as long as its work takes, so its silence says nothing: whoever has heard nothing for QUIET_USEC has
+ * a ping sent, a request of its own that costs the other daemon nothing (GET /version). Any sign of life counts for all
+ * who wait for that node; a ping without an answer ends them all. So a node that dies, freezes or is stopped at
+ * whatever moment costs its callers QUIET_USEC + PING_USEC, and those who ask others nothing. When Corosync says that a
+ * node is gone, its callers are told at once. Invariants: a callback is the last thing that touches its transfer; while
+ * nobody waits there is no timer.
  */
 #include "cluster/remote.h"
 
@@ -117,7 +117,8 @@ void remote_give_up(Remote *r, const char *node)
         Transfer *t;
 
         (void) error_set(&why, -EHOSTDOWN,
-                         "node '%s' left the cluster before it answered: what was asked of it may be done or not", node);
+                         "node '%s' left the cluster before it answered: what was asked of it may be done or not",
+                         node);
         TAILQ_FOREACH(t, &r->transfers, entry)
         if (str_eq(t->node, node))
                 transfer_sentence(t, &why);

@@ -181,7 +181,8 @@ int tls_handshake(Tls *t, struct storaged_error *err)
 
 ssize_t tls_send(Tls *t, const void *data, size_t len)
 {
-        ssize_t n = t->is_resending ? gnutls_record_send(t->session, NULL, 0) : gnutls_record_send(t->session, data, len);
+        ssize_t n =
+                t->is_resending ? gnutls_record_send(t->session, NULL, 0) : gnutls_record_send(t->session, data, len);
 
         t->is_resending = n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED;
         return n < 0 ? tls_failed(t, (int) n) : n;

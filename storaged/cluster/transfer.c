@@ -186,7 +186,7 @@ static int source_want(sd_event_source *source, uint32_t events)
 
 static void transfer_want(Transfer *t)
 {
-        bool is_sending = t->out_sent < t->out.len, is_blocked = t->pending.len > 0;
+        bool is_sending = t->out_sent<t->out.len, is_blocked = t->pending.len> 0;
 
         if (!t->is_agreed) {
                 (void) source_want(t->io, tls_get_events(t->tls));

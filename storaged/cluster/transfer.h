@@ -28,10 +28,10 @@ struct Transfer {
         unsigned port;
         Tls *tls;
         sd_event_source *io, *body_io, *sink_io;
-        bool is_agreed;       /* the handshake is over: the other end is who it should be */
-        uint64_t begun_usec;  /* CLOCK_MONOTONIC */
-        uint64_t heard_usec;  /* when the other node last gave a sign of life */
-        StrBuf out;           /* request bytes that are still to be sent from out_sent on */
+        bool is_agreed;      /* the handshake is over: the other end is who it should be */
+        uint64_t begun_usec; /* CLOCK_MONOTONIC */
+        uint64_t heard_usec; /* when the other node last gave a sign of life */
+        StrBuf out;          /* request bytes that are still to be sent from out_sent on */
         size_t out_sent;
         int body_fd, sink_fd; /* of a stream; -EBADF: none, or done with */
         StrBuf pending;       /* body bytes that the sink did not take, from pending_sent on */

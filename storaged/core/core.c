@@ -21,6 +21,8 @@
 #include "core/links.h"
 #include "core/lun.h"
 #include "core/migrate.h"
+#include "core/overview.h"
+#include "core/proof.h"
 #include "core/storage.h"
 #include "core/task.h"
 #include "host/worker.h"
@@ -311,6 +313,11 @@ static int core_open_rooms(Core *c, const CoreOptions *o, struct storaged_error 
         r = luns_new(&c->luns, c);
         if (r < 0)
                 return error_set(err, r, "out of memory");
+        r = proofs_new(&c->proofs, c);
+        if (r >= 0)
+                r = overview_new(&c->overview, c);
+        if (r < 0)
+                return error_set(err, r, "out of memory");
         r = links_new(&c->links, c, o->listen, o->port, err);
         if (r < 0)
                 return r;
@@ -371,7 +378,9 @@ Core *core_free(Core *c)
         if (c->locks)
                 cluster_locks_stop(c->locks); /* whoever waits for one ends its work */
         c->luns = luns_free(c->luns);
-        (void) links_free(c->links);
+        (void) links_free(c->links); /* who waits for another node is told */
+        c->proofs = proofs_free(c->proofs);
+        c->overview = overview_free(c->overview);
         (void) storage_table_free(c->storages);
         c->storages = NULL;
         c->recovery = recovery_free(c->recovery); /* what it had begun has been told of the end */

@@ -21,6 +21,8 @@ typedef struct Links Links;
 typedef struct Luns Luns;
 typedef struct Membership Membership;
 typedef struct Recovery Recovery;
+typedef struct Overview Overview;
+typedef struct Proofs Proofs;
 typedef struct StorageTable StorageTable;
 typedef struct TaskStore TaskStore;
 typedef struct VolumeUse VolumeUse;
@@ -57,6 +59,8 @@ typedef struct Core {
         ClusterLocks *locks;    /* cluster/lock.h */
         Links *links;           /* core/links.h; NULL: passive */
         Luns *luns;             /* core/lun.h; NULL: passive */
+        Proofs *proofs;         /* core/proof.h */
+        Overview *overview;     /* core/overview.h */
         VolumeUse *uses;        /* core/volume-use.h */
         Recovery *recovery;     /* core/migrate.h */
         unsigned gone_after_s;  /* CoreOptions */

@@ -4,7 +4,8 @@
  *
  *   lock file-storage_cfg → read the file again → check the change, make the next text
  *   → the plugin checks the configuration → (add) store secrets, activate the storage on this node
- *   → still our lock? → write → load → unlock → answer
+ *   → all nodes prove that they reach the same thing (core/preflight.c) → still our lock? → write → load → unlock →
+ * answer
  *
  * A step that fails ends the edit: what was done before is undone, storage.cfg is as it was.
  */
@@ -19,6 +20,8 @@
 #include "base/vec.h"
 #include "cluster/lock.h"
 #include "core/nodes.h"
+#include "core/preflight.h"
+#include "core/proof.h"
 #include "core/secret.h"
 #include "core/storage.h"
 #include "wire/json.h"
@@ -44,7 +47,8 @@ typedef struct Edit {
         ClusterLock *lock;
         char *text;   /* what storage.cfg becomes */
         Config *next; /* that text, parsed */
-        bool has_stored_secrets;
+        bool has_stored_secrets, is_forced;
+        json_object *proof; /* what the nodes told; NULL: they were not asked */
 } Edit;
 
 static void pairs_free(struct storaged_pair *pairs, size_t n)
@@ -69,6 +73,7 @@ static Edit *edit_free(Edit *e)
         pairs_free(e->pairs.items, e->pairs.n);
         pairs_free(e->secrets.items, e->secrets.n);
         strlist_deinit(&e->remove);
+        json_object_put(e->proof);
         free(e);
         return NULL;
 }
@@ -119,6 +124,7 @@ static int edit_new(Core *c, enum edit_kind kind, const DefinitionChange *change
         if (!e)
                 return -ENOMEM;
         *e = (Edit){ .core = c, .kind = kind, .fn = fn, .userdata = userdata };
+        e->is_forced = change->is_forced;
         e->id = strdup(change->id);
         e->type = strdup(type);
         e->digest = change->digest ? strdup(change->digest) : NULL;
@@ -196,6 +202,26 @@ static void edit_deactivate(Edit *e)
                 log_warning("%s", err.text);
 }
 
+/* Nodes that could not prove anything because they are away. */
+static void edit_add_warnings(const Edit *e, json_object *data)
+{
+        AUTO_JSON *list = json_object_new_array();
+
+        for (size_t i = 0; list && e->proof && i < json_object_array_length(e->proof); i++) {
+                json_object *row = json_object_array_get_idx(e->proof, i);
+                AUTO(freep) char *text = NULL;
+
+                if (str_eq(json_get_string(row, "state"), "same") ||
+                    str_printf(&text, "node '%s' did not prove that it reaches the same: %s",
+                               json_get_string(row, "node"), json_get_string(row, "reason")) < 0)
+                        continue;
+                log_warning("storage '%s': %s", e->id, text);
+                (void) json_object_array_add(list, json_object_new_string(text));
+        }
+        if (list && json_object_array_length(list) > 0)
+                (void) json_add(data, "warnings", TAKE(list));
+}
+
 static void edit_commit(Edit *e)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
@@ -225,10 +251,60 @@ static void edit_commit(Edit *e)
                 log_error("%s", err.text); /* it is written; the watch on the file tries again */
         (void) json_add_string(data, "storage", e->id);
         (void) json_add_string(data, "type", e->type);
+        edit_add_warnings(e, data);
+        proof_set(e->core, e->id, e->kind == EDIT_REMOVE ? NULL : e->proof);
         if (e->kind == EDIT_REMOVE)
                 reply.data = NULL;
         (void) edit_free(e);
         fn(userdata, &reply, NULL);
+}
+
+/* --- the other nodes' word */
+
+static void on_proved(void *userdata, json_object *rows, const struct storaged_error *err)
+{
+        struct storaged_error failure = STORAGED_ERROR_INIT;
+        Edit *e = userdata;
+
+        e->proof = json_object_get(rows);
+        if (!err) {
+                edit_commit(e);
+                return;
+        }
+        (void) error_set(&failure, err->code, "%.400s; nothing was changed, --force accepts it unproved", err->text);
+        edit_fail(e, &failure);
+}
+
+/* Words about what is kept there and how; all others may lead to another thing, or to another node. */
+static bool edit_may_lead_elsewhere(const Edit *e)
+{
+        static const char *const harmless[] = {
+                "content", "content-dirs",  "prune-backups", "max-protected-backups", "bwlimit",
+                "format",  "preallocation", "saferemove",    "saferemove_throughput", "snapshot-as-volume-chain",
+                NULL
+        };
+        StrList words = STRLIST_INIT;
+        bool is_harmless = true;
+
+        for (size_t i = 0; harmless[i]; i++)
+                (void) strlist_adds(&words, harmless[i]); /* one that is missing only costs a check */
+        for (size_t i = 0; i < e->pairs.n; i++)
+                is_harmless &= strlist_has(&words, e->pairs.items[i].key);
+        for (size_t i = 0; i < e->remove.n; i++)
+                is_harmless &= strlist_has(&words, e->remove.items[i]);
+        strlist_deinit(&words);
+        return !is_harmless || e->secrets.n > 0;
+}
+
+static void edit_prove(Edit *e)
+{
+        const StorageConfig *s = config_find(e->next, e->id);
+
+        if (!s || s->is_disabled || e->is_forced || (e->kind == EDIT_UPDATE && !edit_may_lead_elsewhere(e)) ||
+            !preflight_is_needed(e->core, s))
+                edit_commit(e);
+        else
+                preflight_run(e->core, s, true, on_proved, e);
 }
 
 /* --- the plugin's word */
@@ -242,7 +318,7 @@ static void on_activated(void *userdata, const char *body, size_t len, const str
         if (err)
                 edit_fail(e, err);
         else
-                edit_commit(e);
+                edit_prove(e);
 }
 
 static void edit_activate(Edit *e)
@@ -255,7 +331,7 @@ static void edit_activate(Edit *e)
 
         /* As Proxmox VE: what is disabled or for other nodes is taken unseen. */
         if (e->kind != EDIT_ADD || !storage_config_is_enabled_on(s, e->core->node)) {
-                edit_commit(e);
+                edit_prove(e);
                 return;
         }
         if (edit_store_secrets(e, &err) < 0 || oneshot_run(e->core, s->type, s, &call, NULL, &err) < 0)

@@ -10,9 +10,11 @@ typedef struct DefinitionChange {
         size_t n_pairs;
         const StrList *remove; /* set: keys of `delete`; or NULL */
         const char *digest;    /* set: must match the file's, or NULL */
+        bool is_forced;        /* accepted without proof that all nodes reach the same thing */
 } DefinitionChange;
 
-/* The reply of both: {"storage", "type"[, "config"]}. Arguments are copied; `fn` may be called before they return. */
+/* The reply of both: {"storage", "type"[, "config"][, "warnings": [text]]}. Arguments are copied; `fn` may be called
+ * before they return. */
 void definition_add(Core *c, const DefinitionChange *change, reply_fn fn, void *userdata);
 void definition_update(Core *c, const DefinitionChange *change, reply_fn fn, void *userdata);
 void definition_remove(Core *c, const char *id, reply_fn fn, void *userdata);

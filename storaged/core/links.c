@@ -18,6 +18,7 @@
 #include "cluster/lock.h"
 #include "cluster/membership.h"
 #include "cluster/remote.h"
+#include "core/proof.h"
 
 #define LOCK_NAME "storaged-certificates"
 #define LOCK_WAIT_USEC (60 * USEC_PER_SEC)
@@ -172,6 +173,7 @@ static void on_members(void *userdata)
                         remote_give_up(l->remote, members[i].name);
         if (!l->certs || !l->told_address || !str_eq(l->told_address, links_address(l)))
                 links_step(l);
+        proof_members_changed(l->core);
 }
 
 void links_watch(Links *l, links_ready_fn fn, void *userdata)
@@ -194,6 +196,11 @@ int links_get_peer(const Links *l, void *session, char *ret, size_t size)
                 return -EACCES;
         (void) memcpy(ret, name, strlen(name) + 1);
         return 0;
+}
+
+int links_get_certificate_end(const Links *l, int64_t *ret)
+{
+        return l && l->certs ? certs_get_end(l->certs, ret) : -ENOENT;
 }
 
 int links_pass_on(Links *l, const LinkCall *call, link_fn fn, void *userdata, struct storaged_error *err)

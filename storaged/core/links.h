@@ -32,6 +32,9 @@ void links_watch(Links *l, links_ready_fn fn, void *userdata);
  */
 int links_get_peer(const Links *l, void *session, char *ret, size_t size);
 
+/* When this node's certificate ends, in seconds since 1970; -ENOENT: it has none. */
+int links_get_certificate_end(const Links *l, int64_t *ret);
+
 typedef struct LinkCall {
         const char *node, *method, *target, *user, *content_type;
         const void *body;

@@ -510,6 +510,8 @@ static void read_operations(Type *t, json_object *d)
                         t->operations |= UINT32_C(1) << op;
                 else if (str_eq(word, "check_config"))
                         t->has_check_config = true;
+                else if (str_eq(word, "identify"))
+                        t->has_identify = true;
         }
 }
 

@@ -47,6 +47,7 @@ typedef struct Type {
         bool has_plugin;
         bool is_probed;
         bool has_check_config;
+        bool has_identify;
         char *plugin_path;        /* of the shared object, or NULL */
         uint32_t operations;      /* bit per SCHEMA_OP_* the plugin has */
         json_object *scan;        /* as declared, or NULL */

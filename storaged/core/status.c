@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "core/proof.h"
 #include "core/storage.h"
 #include "wire/json.h"
 #include "wire/volname.h"
@@ -139,6 +140,8 @@ static int add_state(json_object *row, Core *c, const StorageConfig *s)
         if (r >= 0 && active && known->total_bytes > 0)
                 r = json_add(row, "used_fraction",
                              json_object_new_double((double) known->used_bytes / (double) known->total_bytes));
+        if (r >= 0)
+                r = proof_add_to_row(c, s->id, row);
         if (r >= 0 && asked && known->checked_usec)
                 r = json_add(row, "age",
                              json_object_new_double((double) (now_usec() - known->checked_usec) / USEC_PER_SEC));

@@ -133,7 +133,8 @@ static bool is_mark_name(const char *name)
 
 int call_identify(Call *c)
 {
-        struct storaged_identify_spec spec = { .size = sizeof(spec), .mark = mark_of(json_get_string(c->args, "mark")) };
+        struct storaged_identify_spec spec = { .size = sizeof(spec),
+                                               .mark = mark_of(json_get_string(c->args, "mark")) };
         struct storaged_identity id = { .size = sizeof(id) };
         int r;
 

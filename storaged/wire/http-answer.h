@@ -22,7 +22,7 @@ typedef enum HttpAnswerState {
 
 typedef struct HttpAnswer {
         HttpAnswerState state;
-        int status; /* 0 until the head is in */
+        int status;       /* 0 until the head is in */
         bool has_no_body; /* set by the caller: the answer to a HEAD */
         uint64_t left;    /* of the body or of this chunk */
         char *line;       /* the head, or a line of the framing, so far */
@@ -37,9 +37,9 @@ typedef struct HttpAnswer {
 
 void http_answer_deinit(HttpAnswer *a);
 /*
- * Takes the next bytes, at most up to the first piece of body: *ret_used of them, and *ret_body with *ret_len is that piece
- * (points into data; 0 bytes: none yet). Call again with the rest. After DONE nothing is used. -EPROTO: no HTTP/1.x,
- * -EMSGSIZE: a head beyond HTTP_HEAD_MAX, -ENOMEM.
+ * Takes the next bytes, at most up to the first piece of body: *ret_used of them, and *ret_body with *ret_len is that
+ * piece (points into data; 0 bytes: none yet). Call again with the rest. After DONE nothing is used. -EPROTO: no
+ * HTTP/1.x, -EMSGSIZE: a head beyond HTTP_HEAD_MAX, -ENOMEM.
  */
 int http_answer_feed(HttpAnswer *a, const char *data, size_t len, size_t *ret_used, const char **ret_body,
                      size_t *ret_len);

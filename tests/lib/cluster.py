@@ -93,8 +93,9 @@ class Node:
             self.corosync.wait()
             self.corosync = None
 
-    def start(self, *args):
-        mounts = f"mount --bind {self.lab.shared} {self.root}/etc/pve"
+    def start(self, *args, mounts=""):
+        """`mounts`: a shell command that is run before, in the node's own mount namespace."""
+        mounts = f"mount --bind {self.lab.shared} {self.root}/etc/pve" + (f" && {mounts}" if mounts else "")
         self.d = Daemon(self.root, args=args, wrapper=self.inside(mounts), node=self.name)
         return self.d
 

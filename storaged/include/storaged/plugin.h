@@ -272,10 +272,10 @@ struct storaged_plugin {
         int (*act)(const struct storaged_host *host, void *self, const char *action, const struct storaged_config *args,
                    storaged_json_fn fn, void *userdata, STORAGED_ERR);
         /*
-         * Which thing does this node reach? Asked of all nodes before a shared storage is accepted, when a node joins, and
-         * by the doctor. After `start`, and without activate_storage: a look (MARK_NONE, MARK_LOOK) changes nothing and
-         * mounts nothing. MARK_WRITE and MARK_REMOVE come on a node where the storage is activated; a type that tells
-         * itself apart by `id` ignores them. Not reached at all: an error, as from probe.
+         * Which thing does this node reach? Asked of all nodes before a shared storage is accepted, when a node joins,
+         * and by the doctor. After `start`, and without activate_storage: a look (MARK_NONE, MARK_LOOK) changes nothing
+         * and mounts nothing. MARK_WRITE and MARK_REMOVE come on a node where the storage is activated; a type that
+         * tells itself apart by `id` ignores them. Not reached at all: an error, as from probe.
          */
         int (*identify)(void *self, const struct storaged_identify_spec *spec, struct storaged_identity *ret,
                         STORAGED_ERR);
