@@ -135,20 +135,20 @@ class Storages(DaemonTest):
         self.refused(self.d.request("GET", "/storage", {"type": "floppy"}), 400, "type")
 
     def test_types_without_a_plugin_are_kept_and_unsupported(self):
-        self.write_config("rbd: ceph\n\tpool kube\n\tcontent images\n\n")
+        self.write_config("zfspool: ceph\n\tpool kube\n\tcontent images\n\n")
         wait_until(lambda: "ceph" in [s["storage"] for s in self.d.get("/storage")], "the definition is read", 5)
         self.assertEqual(self.d.get("/storage/ceph")["pool"], "kube")
         row = self.d.status("ceph")
         self.assertEqual((row["active"], row["state"]), (0, "unsupported"))
-        self.assertIn("rbd", row.get("reason", ""))
+        self.assertIn("zfspool", row.get("reason", ""))
         r = self.refused(self.d.request("GET", self.d.at("ceph", "/content")), 501)
-        self.assertIn("rbd", r.message)
+        self.assertIn("zfspool", r.message)
         before = self.d.config_text()
         r = self.refused(self.d.request("POST", "/storage", {"type": "lvm", "storage": "san", "vgname": "ibm"}), 501)
         self.assertIn("lvm", r.message)
         self.assertEqual(self.d.config_text(), before)
         self.d.add_dir("st")
-        self.assertIn(b"rbd: ceph\n\tcontent images\n\tpool kube\n", self.d.config_text())
+        self.assertIn(b"zfspool: ceph\n\tcontent images\n\tpool kube\n", self.d.config_text())
         self.d.delete("/storage/ceph")
 
 
