@@ -144,8 +144,8 @@ class Storages(DaemonTest):
         r = self.refused(self.d.request("GET", self.d.at("ceph", "/content")), 501)
         self.assertIn("zfspool", r.message)
         before = self.d.config_text()
-        r = self.refused(self.d.request("POST", "/storage", {"type": "lvm", "storage": "san", "vgname": "ibm"}), 501)
-        self.assertIn("lvm", r.message)
+        r = self.refused(self.d.request("POST", "/storage", {"type": "zfspool", "storage": "san", "pool": "tank"}), 501)
+        self.assertIn("zfspool", r.message)
         self.assertEqual(self.d.config_text(), before)
         self.d.add_dir("st")
         self.assertIn(b"zfspool: ceph\n\tcontent images\n\tpool kube\n", self.d.config_text())
@@ -166,7 +166,7 @@ class Nodes(DaemonTest):
 
     def test_status_rows(self):
         self.d.add_dir("st", content="images,iso", shared=1)
-        row = self.d.status("st")
+        row = self.d.settled("st", "active")
         for key in ("storage", "type", "content", "active", "enabled", "shared", "total", "used", "avail", "used_fraction"):
             self.assertIn(key, row)
         self.assertEqual((row["type"], row["active"], row["enabled"], row["shared"]), ("dir", 1, 1, 1))
