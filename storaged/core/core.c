@@ -18,6 +18,7 @@
 #include "base/proc.h"
 #include "cluster/lock.h"
 #include "cluster/membership.h"
+#include "cluster/watch.h"
 #include "core/links.h"
 #include "core/lun.h"
 #include "core/migrate.h"
@@ -154,6 +155,30 @@ static int on_config_event(sd_event_source *source, const struct inotify_event *
         if (core_reload_config(c, &err) < 0)
                 log_error("%s", err.text);
         return 0;
+}
+
+/* On a cluster file system, where inotify does not see what other nodes do. */
+static void on_cluster_change(void *userdata, const char *path)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+
+        if ((!path || str_eq(path, "storage.cfg")) && core_reload_config(userdata, &err) < 0)
+                log_error("%s", err.text);
+}
+
+static int core_watch(Core *c, struct storaged_error *err)
+{
+        AUTO(freep) char *socket = NULL;
+        int r;
+
+        /* The directory, not the file: an atomic replacement is a new file. */
+        r = sd_event_add_inotify(c->event, &c->config_watch, c->paths.cluster,
+                                 IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM, on_config_event, c);
+        if (r >= 0)
+                r = str_printf(&socket, "%s/run/clusterfs/notify.sock", c->paths.root);
+        if (r >= 0)
+                r = watch_new(&c->watch, c->paths.cluster, socket, c->event, on_cluster_change, c);
+        return r < 0 ? error_set(err, r, "can't watch %s: %s", c->paths.cluster, strerror(-r)) : 0;
 }
 
 const StorageConfig *core_find_usable(Core *c, const char *id, struct storaged_error *err)
@@ -359,12 +384,9 @@ int core_new(Core **ret, const CoreOptions *o, sd_event *event, struct storaged_
                 *ret = TAKE(c);
                 return 0;
         }
-        /* The directory, not the file: an atomic replacement is a new file. */
-        r = sd_event_add_inotify(event, &c->config_watch, c->paths.cluster,
-                                 IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM, on_config_event, c);
+        r = core_watch(c, err);
         if (r < 0)
-                return error_set(err, r, "can't watch %s: %s", c->paths.cluster, strerror(-r));
-
+                return r;
         *ret = TAKE(c);
         return 0;
 }
@@ -373,6 +395,7 @@ Core *core_free(Core *c)
 {
         if (!c)
                 return NULL;
+        c->watch = watch_free(c->watch);
         (void) sd_event_source_disable_unref(c->config_watch);
         c->is_stopping = true;
         if (c->locks)

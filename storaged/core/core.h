@@ -26,6 +26,7 @@ typedef struct Proofs Proofs;
 typedef struct StorageTable StorageTable;
 typedef struct TaskStore TaskStore;
 typedef struct VolumeUse VolumeUse;
+typedef struct Watch Watch;
 typedef struct WorkerPool WorkerPool;
 
 #define GONE_AFTER_S 150u /* docs/decisions/0012-leases-and-tickets.md says why */
@@ -57,6 +58,7 @@ typedef struct Core {
         TaskStore *tasks;       /* core/task.h */
         Membership *members;    /* cluster/membership.h */
         ClusterLocks *locks;    /* cluster/lock.h */
+        Watch *watch;           /* cluster/watch.h: what other nodes change */
         Links *links;           /* core/links.h; NULL: passive */
         Luns *luns;             /* core/lun.h; NULL: passive */
         Proofs *proofs;         /* core/proof.h */

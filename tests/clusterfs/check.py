@@ -19,6 +19,7 @@ import cluster  # noqa: E402
 import test_cluster  # noqa: E402
 import test_local  # noqa: E402
 import test_members  # noqa: E402
+import test_storaged  # noqa: E402
 
 UNIT = "--unit" in sys.argv[1:]
 WORDS = [w for w in sys.argv[1:] if w != "--unit"]
@@ -71,7 +72,7 @@ def why_not():
 
 
 def run_cluster():
-    tests = tests_of(test_members, "test_") + tests_of(test_cluster, "test_")
+    tests = tests_of(test_members, "test_") + tests_of(test_storaged, "test_") + tests_of(test_cluster, "test_")
     if not tests:
         return
     with cluster.Cluster(3, ["--lock-timeout", "2"]) as c:
