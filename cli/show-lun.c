@@ -56,7 +56,7 @@ static const char *cell_content(json_object *row, char buf[OUTPUT_CELL_SIZE])
         else if (strcmp(kind, "none") == 0)
                 (void) snprintf(buf, OUTPUT_CELL_SIZE, "empty");
         else
-                (void) snprintf(buf, OUTPUT_CELL_SIZE, "%.50s", strcmp(kind, "unknown") == 0 ? "?" : text_of(row, "signature"));
+                (void) snprintf(buf, OUTPUT_CELL_SIZE, "%.50s", strcmp(kind, "unknown") == 0 || !json_get(row, "signature") ? "?" : text_of(row, "signature"));
         return buf;
 }
 
@@ -197,6 +197,23 @@ void show_lun(Cli *c, json_object *data)
         (void) fputc('\n', stdout);
         if (output_rows(paths, &rows, &n) < 0 || output_table(stdout, columns, N(columns), rows, n, false) < 0)
                 (void) cli_oom();
+}
+
+/* --- what was done */
+
+void show_lun_result(Cli *c, json_object *data)
+{
+        const char *message = json_get_string(data, "message");
+        char old[OUTPUT_CELL_SIZE], new[OUTPUT_CELL_SIZE];
+
+        (void) c;
+        if (message) {
+                output_text(stdout, message);
+                (void) fputc('\n', stdout);
+        } else if (json_get(data, "size")) {
+                (void) printf("%s: %s, %s before\n", text_of(data, "wwid"), size_text(json_get_uint(data, "size", 0), new),
+                              size_text(json_get_uint(data, "old", 0), old));
+        }
 }
 
 /* --- ports */

@@ -62,6 +62,23 @@ static const Param luns_params[] = {
         P_END,
 };
 
+static const Param lun_scan_params[] = {
+        { .name = "target", .text = "WWPN or IQN of the only target to look at." },
+        { .name = "lun", .type = PARAM_INTEGER, .text = "The only number to look at, of that target." },
+        { .name = "on", .complete = "node", .text = "Only this node looks." },
+        P_END,
+};
+
+static const Param lun_params_only[] = { P_WWID, P_END };
+
+static const Param lun_remove_params[] = {
+        P_WWID,
+        { .name = "force",
+          .type = PARAM_BOOLEAN,
+          .text = "Also a physical volume of a group, and a map whose last writes are lost." },
+        P_END,
+};
+
 static const Param lun_params[] = { P_WWID, P_FRESH, P_END };
 
 static const Param list_params[] = {
@@ -785,6 +802,29 @@ const Verb verb_table[] = {
           .method = "GET",
           .path = "/cluster/luns/{wwid}",
           .show = show_lun },
+        { .name = "lun scan",
+          .text = "Looks for new LUNs on all nodes, and for numbers that lead to another LUN now.",
+          .params = lun_scan_params,
+          .flags = VERB_DATA,
+          .method = "POST",
+          .path = "/cluster/luns",
+          .run = run_task },
+        { .name = "lun resize",
+          .text = "Takes over the size that the array gave a LUN: on all nodes, then in LVM.",
+          .params = lun_params_only,
+          .flags = VERB_DATA,
+          .method = "PUT",
+          .path = "/cluster/luns/{wwid}",
+          .show = show_lun_result,
+          .run = run_task },
+        { .name = "lun remove",
+          .text = "Takes a LUN away from all nodes. After it was unmapped on the array, the same command proves that it is gone.",
+          .params = lun_remove_params,
+          .flags = VERB_DATA,
+          .method = "DELETE",
+          .path = "/cluster/luns/{wwid}",
+          .show = show_lun_result,
+          .run = run_task },
         { .name = "lun ports",
           .text = "FC ports of this node with the remote ports they see, and its iSCSI sessions.",
           .params = no_params,

@@ -113,7 +113,7 @@ int act_find_lun(Act *a, json_object **ret_inventory, json_object **ret_lun)
         int r = act_wwid(a, &wwid);
 
         if (r >= 0)
-                r = act_collect(a, "all", false, &all);
+                r = act_collect(a, NULL, false, &all);
         if (r < 0)
                 return r;
         (void) json_object_object_get_ex(all, "luns", &luns);

@@ -269,6 +269,8 @@ int inventory_collect(Inventory *inv, const InventoryRound *round, json_object *
         r = path_list_refresh(&inv->paths, round->sys);
         if (r < 0 && r != -ENOENT)
                 return r;
+        if (list_has(round->changed, "all"))
+                path_list_ask(&inv->paths);
         r = table_add_maps(&t, round);
         if (r >= 0)
                 r = table_add_paths(&t, inv, round->maps);

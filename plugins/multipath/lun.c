@@ -27,7 +27,7 @@ static bool is_usable(const Lun *l, const DiskPath *p)
 {
         const MapPath *m = map_path_of(l, p);
 
-        if (strcmp(p->state, "running") != 0)
+        if (strcmp(p->state, "running") != 0 || p->is_gone)
                 return false;
         return l->map ? m && map_path_is_usable(m) : true;
 }
@@ -63,9 +63,11 @@ static bool find_other_size(const Lun *l, char *reason, size_t size)
         for (size_t i = 0; i < l->n_paths; i++) {
                 const DiskPath *p = l->paths[i];
 
-                if (p->bytes != 0 && p->bytes != l->bytes && strcmp(p->state, "running") == 0) {
+                uint64_t bytes = p->live_bytes ? p->live_bytes : p->bytes;
+
+                if (bytes != 0 && bytes != l->bytes && strcmp(p->state, "running") == 0) {
                         (void) snprintf(reason, size, "path %s has %llu bytes, %s has %llu; run pvesm lun resize", p->dev,
-                                        (unsigned long long) p->bytes, l->block, (unsigned long long) l->bytes);
+                                        (unsigned long long) bytes, l->block, (unsigned long long) l->bytes);
                         return true;
                 }
         }
@@ -83,10 +85,13 @@ static const char *judge(const Lun *l, size_t n_usable, char *reason, size_t siz
 {
         if (find_impostor(l, reason, size))
                 return "changed";
-        if (l->map && find_other_size(l, reason, size))
+        if (find_other_size(l, reason, size))
                 return "changed";
         if (n_usable == 0) {
-                (void) snprintf(reason, size, l->n_paths ? "no path is usable" : "the map has no path left");
+                (void) snprintf(reason, size, "%s",
+                                l->n_paths == 0           ? "the map has no path left"
+                                : l->paths[0]->is_gone ? "the array has no such LUN any more"
+                                                          : "no path is usable");
                 return "failed";
         }
         if (!l->map && needs_map(l)) {

@@ -16,6 +16,7 @@
 
 #include <storaged/cleanup.h>
 
+#include "multipath/scsi.h"
 #include "multipath/sysfs.h"
 
 #define SECTOR 512u
@@ -175,6 +176,8 @@ static void read_fixed(int sys, int dir, DiskPath *p)
 static void read_changing(int sys, int dir, DiskPath *p)
 {
         p->bytes = sysfs_number(dir, "size", 0) * SECTOR;
+        if (p->bytes == p->live_bytes)
+                p->live_bytes = 0;
         if (strcmp(p->transport, "nvme") == 0) {
                 (void) snprintf(p->state, sizeof(p->state), "running");
                 return;
@@ -258,6 +261,36 @@ int path_list_refresh(DiskPathList *l, int sys)
                         l->items[kept++] = l->items[i];
         l->n = kept;
         return r;
+}
+
+static bool may_be_asked(const DiskPath *p)
+{
+        return strcmp(p->state, "running") == 0 && (strcmp(p->transport, "fc") == 0 || strcmp(p->transport, "iscsi") == 0 ||
+                                                    strcmp(p->transport, "sas") == 0);
+}
+
+void path_list_ask(DiskPathList *l)
+{
+        AUTO(freep) LiveDisk *disks = calloc(l->n ? l->n : 1, sizeof(*disks));
+        AUTO(freep) size_t *index = calloc(l->n ? l->n : 1, sizeof(*index));
+        size_t n = 0;
+
+        for (size_t i = 0; disks && index && i < l->n; i++)
+                if (may_be_asked(&l->items[i])) {
+                        (void) snprintf(disks[n].dev, sizeof(disks[n].dev), "%s", l->items[i].dev);
+                        index[n++] = i;
+                }
+        scsi_ask(disks, n);
+        for (size_t i = 0; i < n; i++) {
+                DiskPath *p = &l->items[index[i]];
+
+                p->is_gone = disks[i].result == -ENODEV;
+                if (disks[i].result < 0)
+                        continue; /* multipathd's checker says it, too */
+                if (disks[i].wwid[0])
+                        memcpy(p->wwid, disks[i].wwid, sizeof(p->wwid));
+                p->live_bytes = disks[i].bytes != p->bytes ? disks[i].bytes : 0;
+        }
 }
 
 void path_list_distrust(DiskPathList *l, const char *dev)

@@ -21,6 +21,8 @@ typedef struct DiskPath {
         bool has_access_state;
         /* each time */
         uint64_t bytes;
+        uint64_t live_bytes; /* what it said itself when it was asked, where the kernel does not know yet; else 0 */
+        bool is_gone;        /* when it was asked: the array has no such LUN */
         char state[24], access_state[24], port_state[24];
 } DiskPath;
 
@@ -32,6 +34,8 @@ typedef struct DiskPathList {
 void path_list_deinit(DiskPathList *l);
 /* Brings the list up to date; what is known of a disk that stayed is kept. `sys`: descriptor of /sys. */
 int path_list_refresh(DiskPathList *l, int sys);
+/* Asks each disk of the SAN itself: identity and size are then what it says, not what the kernel has kept. */
+void path_list_ask(DiskPathList *l);
 const DiskPath *path_list_find(const DiskPathList *l, const char *dev);
 /* Its identity is read anew next time: something was said to have changed. NULL: all. */
 void path_list_distrust(DiskPathList *l, const char *dev);

@@ -5,6 +5,7 @@
 #include "api/request.h"
 #include "api/route.h"
 #include "core/lun-cluster.h"
+#include "core/lun-job.h"
 #include "core/lun.h"
 #include "wire/json.h"
 
@@ -106,6 +107,39 @@ static void get_cluster(Request *r)
         luns_cluster_query(r->core, request_get(r, "wwid"), query_flags(r), on_lun, r);
 }
 
+/* --- what is done to them */
+
+static LunRequest job_request(const Request *r)
+{
+        return (LunRequest){ .wwid = request_get(r, "wwid"),
+                             .target = request_get(r, "target"),
+                             .lun = request_get(r, "lun"),
+                             .node = request_get(r, "on"),
+                             .force = params_get_bool(&r->params, "force", false),
+                             .user = r->user };
+}
+
+static void scan(Request *r)
+{
+        LunRequest rq = job_request(r);
+
+        lun_scan(r->core, &rq, request_on_reply, r);
+}
+
+static void resize(Request *r)
+{
+        LunRequest rq = job_request(r);
+
+        lun_resize(r->core, &rq, request_on_reply, r);
+}
+
+static void remove_lun(Request *r)
+{
+        LunRequest rq = job_request(r);
+
+        lun_remove(r->core, &rq, request_on_reply, r);
+}
+
 static const char *const transports[] = { "fc", "iscsi", "sas", "sata", "nvme", "virtio", "scsi", "usb", NULL };
 
 #define P_FRESH                                                                                       \
@@ -128,6 +162,23 @@ static const ParamSpec cluster_params[] = {
 
 static const ParamSpec one_params[] = { P_FRESH, { 0 } };
 
+static const ParamSpec scan_params[] = {
+        { .name = "target", .max_length = 255, .description = "WWPN or IQN of the only target to look at." },
+        { .name = "lun", .type = PARAM_INTEGER, .min = 0, .max = 65535,
+          .description = "The only number to look at, of that target." },
+        { .name = "on", .max_length = 63, .description = "Only this node looks." },
+        { 0 },
+};
+
+static const ParamSpec no_params[] = { { 0 } };
+
+static const ParamSpec remove_params[] = {
+        { .name = "force", .type = PARAM_BOOLEAN,
+          .description = "Also a physical volume of a group, and a map whose last writes are lost." },
+        { 0 },
+};
+
+#define MODIFY_ALL "/: Sys.Modify"
 #define AUDIT "/nodes/{node}: Sys.Audit"
 #define AUDIT_ALL "/: Sys.Audit"
 
@@ -144,5 +195,12 @@ const Route lun_routes[] = {
           .handler = list_cluster },
         { "GET", "/cluster/luns/{wwid}", one_params, .permission = AUDIT_ALL, .description = "One of them.",
           .handler = get_cluster },
+        { "POST", "/cluster/luns", scan_params, .permission = MODIFY_ALL,
+          .description = "Looks for new LUNs on all nodes; a UPID.", .handler = scan },
+        { "PUT", "/cluster/luns/{wwid}", no_params, .permission = MODIFY_ALL,
+          .description = "Takes over the size that the array gave it, on all nodes; a UPID.", .handler = resize },
+        { "DELETE", "/cluster/luns/{wwid}", remove_params, .permission = MODIFY_ALL,
+          .description = "Takes it away from all nodes, and after it was unmapped proves that it is gone; a UPID.",
+          .handler = remove_lun },
         { 0 },
 };

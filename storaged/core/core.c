@@ -20,6 +20,7 @@
 #include "cluster/membership.h"
 #include "cluster/watch.h"
 #include "core/links.h"
+#include "core/lun-job.h"
 #include "core/lun.h"
 #include "core/migrate.h"
 #include "core/overview.h"
@@ -346,6 +347,9 @@ static int core_open_rooms(Core *c, const CoreOptions *o, struct storaged_error 
         r = links_new(&c->links, c, o->listen, o->port, err);
         if (r < 0)
                 return r;
+        r = lun_jobs_resume(c);
+        if (r < 0)
+                return error_set(err, r, "can't look for removals of LUNs: %s", strerror(-r));
         r = recovery_new(&c->recovery, c);
         return r < 0 ? error_set(err, r, "can't look for migrations: %s", strerror(-r)) : 0;
 }

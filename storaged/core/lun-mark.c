@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "core/lun-journal.h"
 #include "wire/json.h"
 
 /* "MULTIPATHSTORE:WWID" */
@@ -32,11 +33,28 @@ static int mark_storages(const Core *c, json_object *lun)
         return json_add(lun, "storages", TAKE(names));
 }
 
+static int mark_one(const Core *c, json_object *lun, const StrList *held)
+{
+        json_object_object_del(lun, "storages");
+        json_object_object_del(lun, "held");
+        if (strlist_has(held, json_get_string(lun, "wwid")) && json_add_bool01(lun, "held", true) < 0)
+                return -ENOMEM;
+        return mark_storages(c, lun);
+}
+
+static void collect(void *userdata, const char *wwid)
+{
+        (void) strlist_adds(userdata, wwid);
+}
+
 int lun_mark_all(Core *c, json_object *luns)
 {
+        AUTO(strlist_deinit) StrList held = STRLIST_INIT;
         int r = 0;
 
+        lun_journal_each(c, collect, &held);
+
         for (size_t i = 0; luns && r >= 0 && i < json_object_array_length(luns); i++)
-                r = mark_storages(c, json_object_array_get_idx(luns, i));
+                r = mark_one(c, json_object_array_get_idx(luns, i), &held);
         return r;
 }

@@ -21,7 +21,7 @@
 #include "wire/json.h"
 
 #define PLUGIN "multipath"
-#define LOOK_TIMEOUT_USEC (12 * USEC_PER_SEC)
+#define LOOK_TIMEOUT_USEC (25 * USEC_PER_SEC)
 #define KNOWN_FOR_USEC (2 * USEC_PER_SEC) /* multipathd's checkers have states that no event tells */
 #define CHANGED_MAX 4096u                 /* bytes of names; more is "all" */
 

@@ -26,7 +26,7 @@ def named_steps():
             text = f.read()
         found |= set(re.findall(r'\bfault_point\("([^"]+)"\)', text))
         found |= {"dir." + name for name in re.findall(r'\bstore_fault\([a-z_>-]+, "([^"]+)"', text)}
-    return sorted(s for s in found if not s.startswith(("lease.", "ticket.", "takeover.")))  # test_migrate, test_takeover
+    return sorted(s for s in found if not s.startswith(("lease.", "ticket.", "takeover.", "lun.")))  # test_migrate, test_takeover, lab_lun
 
 
 class Stream:
