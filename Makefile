@@ -58,6 +58,7 @@ all: $(B)/storaged $(B)/storaged-worker $(B)/pvesm $(PLUGINS:%=$(B)/plugins/%.so
 include $(wildcard plugins/*/plugin.mk)
 -include $(wildcard tests/*.mk docs/*.mk)
 -include clusterfs/clusterfs.mk
+include udev/udev.mk
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 20 | sort

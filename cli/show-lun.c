@@ -216,6 +216,27 @@ void show_lun_result(Cli *c, json_object *data)
         }
 }
 
+/* --- multipath.cfg */
+
+static void print_words(json_object *data, const char *key, const char *what)
+{
+        json_object *words = json_get(data, key);
+
+        for (size_t i = 0; words && i < json_object_array_length(words); i++)
+                (void) printf("%s%s\n", what, json_object_get_string(json_object_array_get_idx(words, i)));
+}
+
+void show_multipath(Cli *c, json_object *data)
+{
+        (void) c;
+        (void) printf("multipath.cfg of the cluster: %s\n", json_get_bool(data, "applied", false) ? "applied" : "not applied");
+        if (json_get_string(data, "error"))
+                (void) printf("error: %s\n", text_of(data, "error"));
+        print_words(data, "differences", "differs: ");
+        print_words(data, "added", "allowed: ");
+        print_words(data, "pruned", "no longer allowed: ");
+}
+
 /* --- ports */
 
 static const char *cell_port(json_object *row, char buf[OUTPUT_CELL_SIZE])

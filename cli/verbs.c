@@ -71,6 +71,12 @@ static const Param lun_scan_params[] = {
 
 static const Param lun_params_only[] = { P_WWID, P_END };
 
+static const Param lun_allow_params[] = {
+        P_WWID,
+        { .name = "alias", .text = "What its map is called on all nodes." },
+        P_END,
+};
+
 static const Param lun_remove_params[] = {
         P_WWID,
         { .name = "force",
@@ -825,6 +831,22 @@ const Verb verb_table[] = {
           .path = "/cluster/luns/{wwid}",
           .show = show_lun_result,
           .run = run_task },
+        { .name = "lun allow",
+          .text = "Has multipath assemble a LUN on all nodes (multipath.cfg of the cluster).",
+          .params = lun_allow_params,
+          .method = "PUT",
+          .path = "/cluster/multipath/{wwid}" },
+        { .name = "lun disallow",
+          .text = "Takes a LUN out of multipath.cfg. A map that is there stays until `lun remove`.",
+          .params = lun_params_only,
+          .method = "DELETE",
+          .path = "/cluster/multipath/{wwid}" },
+        { .name = "lun multipath",
+          .text = "How multipath.cfg of the cluster was applied on this node, and where the node's own configuration differs.",
+          .params = no_params,
+          .method = "GET",
+          .path = NODE "/multipath",
+          .show = show_multipath },
         { .name = "lun ports",
           .text = "FC ports of this node with the remote ports they see, and its iSCSI sessions.",
           .params = no_params,

@@ -72,6 +72,18 @@ static const struct storaged_property prove_params[] = {
         { 0 },
 };
 
+static const struct storaged_property apply_params[] = {
+        { .name = "config",
+          .type = STORAGED_PROPERTY_STRING,
+          .max_length = 1048576,
+          .description = "What multipath.cfg of the cluster says." },
+        { .name = "overrides",
+          .type = STORAGED_PROPERTY_STRING,
+          .max_length = 1048576,
+          .description = "What multipath-overrides.conf says." },
+        { 0 },
+};
+
 const struct storaged_action multipath_actions[] = {
         { .name = "inventory",
           .summary = "LUNs, their paths and the ports of this node",
@@ -105,6 +117,9 @@ const struct storaged_action multipath_actions[] = {
         { .name = "lun-prove",
           .summary = "Look again where a LUN was, and say whether it is there",
           .params = prove_params },
+        { .name = "config-apply",
+          .summary = "Make the cluster's multipath configuration this node's",
+          .params = apply_params },
         { 0 },
 };
 
@@ -122,6 +137,7 @@ static const struct {
         { "lun-flush", act_flush },
         { "lun-delete", act_delete },
         { "lun-prove", act_prove },
+        { "config-apply", act_apply },
 };
 
 int multipath_act(const struct storaged_host *host, void *self, const char *action, const struct storaged_config *args,

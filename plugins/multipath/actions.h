@@ -59,3 +59,6 @@ int act_unblock(Act *a);
 int act_flush(Act *a);
 int act_delete(Act *a);
 int act_prove(Act *a);
+
+/* --- act-apply.c */
+int act_apply(Act *a);

@@ -7,6 +7,7 @@
 #include "core/lun-cluster.h"
 #include "core/lun-job.h"
 #include "core/lun.h"
+#include "core/multipath-config.h"
 #include "wire/json.h"
 
 static unsigned query_flags(const Request *r)
@@ -140,6 +141,19 @@ static void remove_lun(Request *r)
         lun_remove(r->core, &rq, request_on_reply, r);
 }
 
+static void get_multipath(Request *r)
+{
+        request_reply_take(r, multipath_config_to_json(r->core));
+}
+
+enum { ALLOW, DISALLOW };
+
+static void allow(Request *r)
+{
+        multipath_config_allow(r->core, request_get(r, "wwid"), request_get(r, "alias"), r->route->op == ALLOW,
+                               request_on_reply, r);
+}
+
 static const char *const transports[] = { "fc", "iscsi", "sas", "sata", "nvme", "virtio", "scsi", "usb", NULL };
 
 #define P_FRESH                                                                                       \
@@ -170,6 +184,11 @@ static const ParamSpec scan_params[] = {
         { 0 },
 };
 
+static const ParamSpec allow_params[] = {
+        { .name = "alias", .type = PARAM_NAME, .max_length = 63, .description = "What its map is called on all nodes." },
+        { 0 },
+};
+
 static const ParamSpec no_params[] = { { 0 } };
 
 static const ParamSpec remove_params[] = {
@@ -190,6 +209,13 @@ const Route lun_routes[] = {
         { "GET", "/nodes/{node}/ports", one_params, .permission = AUDIT,
           .description = "The node's FC ports with the remote ports they see, and its iSCSI sessions.",
           .handler = list_ports },
+        { "GET", "/nodes/{node}/multipath", .permission = AUDIT,
+          .description = "How the cluster's multipath configuration was applied here, and where the node's own differs.",
+          .handler = get_multipath },
+        { "PUT", "/cluster/multipath/{wwid}", allow_params, .op = ALLOW, .permission = MODIFY_ALL,
+          .description = "All nodes may assemble this LUN.", .handler = allow },
+        { "DELETE", "/cluster/multipath/{wwid}", no_params, .op = DISALLOW, .permission = MODIFY_ALL,
+          .description = "They may not any more; its map stays until it is removed.", .handler = allow },
         { "GET", "/cluster/luns", cluster_params, .permission = AUDIT_ALL,
           .description = "Which node sees which LUN, over how many paths, and where they disagree.",
           .handler = list_cluster },

@@ -15,8 +15,8 @@ static void list_nodes(Request *r)
 
 static void get_node(Request *r)
 {
-        static const char *const names[] = { "actions", "ceph",    "config", "info",    "luns", "ports",
-                                             "scan",    "storage", "tasks",  "workers", NULL };
+        static const char *const names[] = { "actions", "ceph", "config",  "info",  "luns",    "multipath",
+                                             "ports",   "scan", "storage", "tasks", "workers", NULL };
 
         request_reply_index(r, "name", names);
 }

@@ -23,6 +23,7 @@
 #include "core/lun-job.h"
 #include "core/lun.h"
 #include "core/migrate.h"
+#include "core/multipath-config.h"
 #include "core/overview.h"
 #include "core/proof.h"
 #include "core/storage.h"
@@ -115,6 +116,7 @@ void core_freshen_config(Core *c)
         struct ConfigSeen now = config_look(c);
 
         membership_refresh(c->members);
+        multipath_config_freshen(c);
         if (memcmp(&now, &c->config_seen, sizeof(now)) != 0 && core_reload_config(c, &err) < 0)
                 log_error("%s", err.text);
 }
@@ -151,6 +153,8 @@ static int on_config_event(sd_event_source *source, const struct inotify_event *
         Core *c = userdata;
 
         (void) source;
+        if (event->len > 0 && str_skip(event->name, "multipath"))
+                multipath_config_freshen(c);
         if (event->len > 0 && !str_eq(event->name, "storage.cfg"))
                 return 0;
         if (core_reload_config(c, &err) < 0)
@@ -337,6 +341,8 @@ static int core_open_rooms(Core *c, const CoreOptions *o, struct storaged_error 
                 return error_set(err, r, "out of memory");
         storage_table_sync(c->storages);
         r = luns_new(&c->luns, c);
+        if (r >= 0)
+                r = multipath_config_new(&c->multipath, c);
         if (r < 0)
                 return error_set(err, r, "out of memory");
         r = proofs_new(&c->proofs, c);
@@ -405,6 +411,7 @@ Core *core_free(Core *c)
         if (c->locks)
                 cluster_locks_stop(c->locks); /* whoever waits for one ends its work */
         c->luns = luns_free(c->luns);
+        c->multipath = multipath_config_free(c->multipath);
         (void) links_free(c->links); /* who waits for another node is told */
         c->proofs = proofs_free(c->proofs);
         c->overview = overview_free(c->overview);

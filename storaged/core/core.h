@@ -19,6 +19,7 @@
 typedef struct ClusterLocks ClusterLocks;
 typedef struct Links Links;
 typedef struct Luns Luns;
+typedef struct MultipathConfig MultipathConfig;
 typedef struct Membership Membership;
 typedef struct Recovery Recovery;
 typedef struct Overview Overview;
@@ -60,6 +61,7 @@ typedef struct Core {
         ClusterLocks *locks;    /* cluster/lock.h */
         Watch *watch;           /* cluster/watch.h: what other nodes change */
         Links *links;           /* core/links.h; NULL: passive */
+        MultipathConfig *multipath; /* core/multipath-config.h; NULL: passive */
         Luns *luns;             /* core/lun.h; NULL: passive */
         Proofs *proofs;         /* core/proof.h */
         Overview *overview;     /* core/overview.h */

@@ -37,6 +37,7 @@ def prepare(lab):
     programs = os.path.join(lab.share, "bin")
     os.makedirs(programs, exist_ok=True)
     shutil.copytree(os.path.join(HERE, "node"), os.path.join(lab.share, "node"), dirs_exist_ok=True)
+    shutil.copytree(os.path.join(HERE, "..", "..", "udev"), os.path.join(lab.share, "udev"), dirs_exist_ok=True)
     for program in PROGRAMS:
         run(["gcc", "-D_GNU_SOURCE", "-O2", "-Wall", "-static", "-o", os.path.join(programs, program),
              os.path.join(HERE, program + ".c")])

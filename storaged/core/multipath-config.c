@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The cluster's multipath configuration. The daemon only carries the text: what may stand in it, and what a node makes of
+ * it, is the plugin's (plugins/multipath/act-apply.c). One application at a time; a change meanwhile is applied after it.
+ */
+#include "core/multipath-config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "cluster/lock.h"
+#include "core/action.h"
+#include "core/lun-journal.h"
+#include "core/lun.h"
+#include "wire/json.h"
+
+#define CONFIG_MAX (1u << 20)
+#define LOCK_NAME "file-multipath_cfg"
+#define LOCK_WAIT_USEC (20 * USEC_PER_SEC)
+#define APPLY_TIMEOUT_USEC (90 * USEC_PER_SEC)
+
+typedef struct Seen {
+        uint64_t inode[2], bytes[2], mtime_ns[2];
+} Seen;
+
+struct MultipathConfig {
+        Core *core;
+        char *paths[2];       /* multipath.cfg, multipath-overrides.conf */
+        char *mark;           /* there: something was applied here once */
+        Seen seen;
+        bool is_applying, is_old;
+        json_object *result;
+        char error[STORAGED_ERROR_TEXT];
+};
+
+static bool look(const MultipathConfig *m, Seen *ret)
+{
+        bool any = false;
+        struct stat st;
+
+        *ret = (Seen){ 0 };
+        for (int i = 0; i < 2; i++)
+                if (stat(m->paths[i], &st) == 0) {
+                        any = true;
+                        ret->inode[i] = (uint64_t) st.st_ino;
+                        ret->bytes[i] = (uint64_t) st.st_size;
+                        ret->mtime_ns[i] = (uint64_t) st.st_mtim.tv_sec * UINT64_C(1000000000) +
+                                           (uint64_t) st.st_mtim.tv_nsec;
+                }
+        return any;
+}
+
+static void apply(MultipathConfig *m);
+
+static void on_applied(void *userdata, const Reply *reply, const struct storaged_error *err)
+{
+        MultipathConfig *m = userdata;
+
+        m->is_applying = false;
+        m->error[0] = '\0';
+        if (err) {
+                (void) snprintf(m->error, sizeof(m->error), "%s", err->text);
+                log_error("multipath: %s", err->text);
+        } else {
+                json_object_put(m->result);
+                m->result = NULL;
+                (void) json_parse(reply->raw, reply->raw_len, &m->result);
+                (void) fs_write_atomic(m->mark, "1\n", 2, 0600);
+                if (json_get_bool(m->result, "changed", false))
+                        log_info("multipath: the cluster's configuration was applied");
+                luns_touch(m->core, "all");
+        }
+        if (m->is_old)
+                apply(m);
+}
+
+static void apply(MultipathConfig *m)
+{
+        AUTO(freep) char *config = NULL, *overrides = NULL;
+        struct storaged_pair args[2];
+        ActionCall call = { .type = "multipath", .action = "config-apply", .args = args, .is_direct = true,
+                            .timeout_usec = APPLY_TIMEOUT_USEC };
+        char **texts[] = { &config, &overrides };
+        static const char *const names[] = { "config", "overrides" };
+
+        m->is_old = false;
+        (void) look(m, &m->seen);
+        for (int i = 0; i < 2; i++) {
+                int r = fs_read_file(m->paths[i], CONFIG_MAX, texts[i], NULL);
+
+                if (r < 0 && r != -ENOENT) {
+                        (void) snprintf(m->error, sizeof(m->error), "can't read %s: %s", m->paths[i], strerror(-r));
+                        return;
+                }
+                if (*texts[i])
+                        args[call.n_args++] = (struct storaged_pair){ names[i], *texts[i] };
+        }
+        m->is_applying = true;
+        action_run(m->core, &call, on_applied, m);
+}
+
+void multipath_config_freshen(Core *c)
+{
+        MultipathConfig *m = c->multipath;
+        Seen now;
+
+        if (!m)
+                return;
+        if (!look(m, &now) && access(m->mark, F_OK) < 0)
+                return;
+        if (memcmp(&now, &m->seen, sizeof(now)) == 0 && (m->result || m->error[0] || m->is_applying))
+                return;
+        if (m->is_applying) {
+                m->is_old = true;
+                return;
+        }
+        apply(m);
+}
+
+json_object *multipath_config_to_json(const Core *c)
+{
+        const MultipathConfig *m = c->multipath;
+        AUTO_JSON *o = NULL;
+
+        if (!m || !m->result)
+                o = json_object_new_object();
+        else if (json_object_deep_copy(m->result, &o, NULL) < 0)
+                return NULL;
+        if (json_add_bool01(o, "applied", m && m->result && !m->error[0]) < 0 ||
+            json_add_string(o, "error", m && m->error[0] ? m->error : NULL) < 0)
+                return NULL;
+        return TAKE(o);
+}
+
+/* --- one LUN */
+
+typedef struct Allow {
+        Core *core;
+        char *wwid, *alias;
+        bool allow;
+        ClusterLock *lock;
+        reply_fn fn;
+        void *userdata;
+} Allow;
+
+static void allow_end(Allow *a, const struct storaged_error *err)
+{
+        (void) cluster_lock_release(a->lock);
+        a->fn(a->userdata, err ? NULL : &(Reply){ 0 }, err);
+        free(a->wwid);
+        free(a->alias);
+        free(a);
+}
+
+/* The section of that WWID: from its head to the next head, blank lines included. */
+static bool find_section(const char *text, const char *wwid, const char **ret_from, const char **ret_to)
+{
+        size_t n = strlen(wwid);
+
+        for (const char *at = text; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL) {
+                const char *id = str_skip(at, "wwid:"), *to;
+
+                if (!id)
+                        continue;
+                id += strspn(id, " \t");
+                if (strncmp(id, wwid, n) != 0 || !strchr(" \t\r\n", id[n]))
+                        continue;
+                for (to = strchr(at, '\n'); to && to[1] && strchr(" \t\n#", to[1]); to = strchr(to + 1, '\n'))
+                        ;
+                *ret_from = at;
+                *ret_to = to ? to + 1 : at + strlen(at);
+                return true;
+        }
+        return false;
+}
+
+static int edit(const Allow *a, const char *text, StrBuf *b)
+{
+        const char *from = text + strlen(text), *to = from;
+        bool is_there = find_section(text, a->wwid, &from, &to);
+
+        if (!a->allow && !is_there)
+                return -ENOENT;
+        strbuf_add(b, text, (size_t) (from - text));
+        if (a->allow) {
+                if (b->len > 0 && b->data[b->len - 1] != '\n')
+                        strbuf_addc(b, '\n');
+                strbuf_addf(b, "wwid: %s\n", a->wwid);
+                if (a->alias)
+                        strbuf_addf(b, "\talias %s\n", a->alias);
+                strbuf_addc(b, '\n');
+        }
+        strbuf_adds(b, to);
+        return strbuf_error(b);
+}
+
+static void on_lock(void *userdata, ClusterLock *lock, const struct storaged_error *failed)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        AUTO(strbuf_deinit) StrBuf b = STRBUF_INIT;
+        AUTO(freep) char *text = NULL;
+        Allow *a = userdata;
+        const char *path = a->core->multipath->paths[0];
+        int r;
+
+        a->lock = lock;
+        if (failed) {
+                allow_end(a, failed);
+                return;
+        }
+        r = fs_read_file(path, CONFIG_MAX, &text, NULL);
+        if (r == -ENOENT)
+                r = 0;
+        if (r >= 0)
+                r = edit(a, text ? text : "", &b);
+        if (r == -ENOENT)
+                (void) error_set_param(&err, r, "wwid", "LUN %s is not in multipath.cfg", a->wwid);
+        else if (r >= 0)
+                r = fs_write_atomic(path, b.data ? b.data : "", b.len, 0640);
+        if (r < 0 && !err.text[0])
+                (void) error_set(&err, r, "can't change %s: %s", path, strerror(-r));
+        if (r >= 0)
+                multipath_config_freshen(a->core);
+        allow_end(a, r < 0 ? &err : NULL);
+}
+
+void multipath_config_allow(Core *c, const char *wwid, const char *alias, bool allow, reply_fn fn, void *userdata)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        Allow *a = calloc(1, sizeof(*a));
+        int r = -ENOMEM;
+
+        (void) error_set(&err, r, "out of memory");
+        if (a) {
+                *a = (Allow){ c, strdup(wwid), alias ? strdup(alias) : NULL, allow, NULL, fn, userdata };
+                if (!lun_wwid_is_valid(wwid))
+                        r = error_set_param(&err, -EINVAL, "wwid", "'%s' is no WWID", wwid);
+                else if (a->wwid && (!alias || a->alias))
+                        r = cluster_lock_acquire(c->locks, LOCK_NAME, false, "multipath.cfg",
+                                                 now_usec() + LOCK_WAIT_USEC, on_lock, a, &a->lock);
+                if (r >= 0)
+                        return;
+                a->lock = NULL;
+                allow_end(a, &err);
+                return;
+        }
+        fn(userdata, NULL, &err);
+}
+
+int multipath_config_new(MultipathConfig **ret, Core *c)
+{
+        AUTO(multipath_config_freep) MultipathConfig *m = calloc(1, sizeof(*m));
+        int r;
+
+        if (!m)
+                return -ENOMEM;
+        m->core = c;
+        r = str_printf(&m->paths[0], "%s/multipath.cfg", c->paths.cluster);
+        if (r >= 0)
+                r = str_printf(&m->paths[1], "%s/multipath-overrides.conf", c->paths.cluster);
+        if (r >= 0)
+                r = str_printf(&m->mark, "%s/multipath-applied", c->paths.lib);
+        if (r < 0)
+                return r;
+        *ret = TAKE(m);
+        return 0;
+}
+
+MultipathConfig *multipath_config_free(MultipathConfig *m)
+{
+        if (!m)
+                return NULL;
+        json_object_put(m->result);
+        free(m->paths[0]);
+        free(m->paths[1]);
+        free(m->mark);
+        free(m);
+        return NULL;
+}
