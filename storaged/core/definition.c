@@ -179,29 +179,6 @@ static int edit_write(Edit *e, struct storaged_error *err)
         return 0;
 }
 
-static void on_deactivated(void *userdata, const char *body, size_t len, const struct storaged_error *err)
-{
-        (void) userdata;
-        (void) body;
-        (void) len;
-        if (err && err->code != -EOPNOTSUPP)
-                log_warning("%s", err->text); /* still in use: its mount stays until nobody uses it */
-}
-
-/* A removed network storage lets go of its mount on this node, if nobody uses it. */
-static void edit_deactivate(Edit *e)
-{
-        const StorageConfig *s = config_find(e->core->config, e->id);
-        struct storaged_error err = STORAGED_ERROR_INIT;
-        StorageCall call = {
-                .op = "deactivate", .fd = -1, .timeout_usec = ACTIVATE_TIMEOUT_USEC, .done = on_deactivated
-        };
-
-        if (s && s->type && s->type->has_plugin && s->type->is_probed &&
-            storage_config_is_enabled_on(s, e->core->node) && oneshot_run(e->core, s->type, s, &call, NULL, &err) < 0)
-                log_warning("%s", err.text);
-}
-
 /* Nodes that could not prove anything because they are away. */
 static void edit_add_warnings(const Edit *e, json_object *data)
 {
@@ -239,10 +216,8 @@ static void edit_commit(Edit *e)
                 edit_fail(e, &err);
                 return;
         }
-        if (e->kind == EDIT_REMOVE) {
-                edit_deactivate(e);
+        if (e->kind == EDIT_REMOVE)
                 secret_remove_all(&e->core->paths, e->type, e->id);
-        }
         log_info("storage '%s' was %s", e->id,
                  e->kind == EDIT_ADD      ? "added"
                  : e->kind == EDIT_UPDATE ? "changed"

@@ -575,9 +575,40 @@ static void runtime_bury(StorageRuntime *rt)
                 rt->burial = NULL; /* it stays, idle, until the daemon ends */
 }
 
+static bool storage_is_usable(Core *c, const StorageConfig *s)
+{
+        return s->type && s->type->has_plugin && !s->broken && storage_config_is_enabled_on(s, c->node);
+}
+
+static void on_let_go(void *userdata, const char *body, size_t len, const struct storaged_error *err)
+{
+        (void) userdata;
+        (void) body;
+        (void) len;
+        if (err && err->code != -EOPNOTSUPP && err->code != -ECANCELED)
+                log_warning("%s", err->text); /* still in use: its mount stays until nobody uses it */
+}
+
+/* Removed, disabled or not for this node any more, whoever changed that: a network storage lets go of its mount. */
+static void runtime_let_go(StorageRuntime *rt)
+{
+        const StorageConfig *s = config_find(rt->table->core->config, rt->id);
+        StorageCall call = {
+                .op = "deactivate", .fd = -1, .timeout_usec = ACTIVATE_TIMEOUT_USEC, .done = on_let_go
+        };
+        Queued *q;
+
+        if (!rt->type->is_probed || (s && storage_is_usable(rt->table->core, s)))
+                return;
+        q = queued_new(&call);
+        if (q)
+                runtime_push(rt, q);
+}
+
 /* What is running or waiting was asked of the old definition and is finished with it. */
 static void runtime_retire(StorageRuntime *rt)
 {
+        runtime_let_go(rt);
         if (!rt->queue || VEC_PUSH(&rt->table->retired, rt) < 0) {
                 runtime_free(rt, "its definition has changed");
                 return;
@@ -585,6 +616,7 @@ static void runtime_retire(StorageRuntime *rt)
         rt->is_retired = true;
         rt->timer = sd_event_source_disable_unref(rt->timer);
         rt->clean_up = sd_event_source_disable_unref(rt->clean_up);
+        runtime_advance(rt);
 }
 
 static int runtime_new(StorageTable *t, const StorageConfig *s, json_object *start)
@@ -605,11 +637,6 @@ static int runtime_new(StorageTable *t, const StorageConfig *s, json_object *sta
         rt->start = json_object_get(start);
         runtime_refresh(rt);
         return 0;
-}
-
-static bool storage_is_usable(Core *c, const StorageConfig *s)
-{
-        return s->type && s->type->has_plugin && !s->broken && storage_config_is_enabled_on(s, c->node);
 }
 
 static bool runtime_is_current(StorageTable *t, const StorageRuntime *rt)

@@ -183,6 +183,7 @@ const VolumeOp volume_ops[VOLUME_OP_MAX] = {
         [VOLUME_SET_ATTRIBUTES] = { .name = "set_notes",
                                     .schema_op = -1,
                                     .timeout_s = 20,
+                                    .is_locked = true,
                                     .has_volume = true,
                                     .is_parsed = true,
                                     .is_data = true },

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The speed figures: a table with target and measured value, and bench.json in the build directory.
 
-    bench.py [--quick] [NAME...]     NAME: commands storages raw qcow2 dead memory allocs
+    bench.py [--quick] [NAME...]     NAME: commands storages raw qcow2 dead memory noquorum allocs
 
 Every figure is the median (and p99) of many runs on this machine as it is; commands are timed from exec to exit.
 """
@@ -192,6 +192,22 @@ class Bench:
         record("RSS worker, dir", "MB", [self.rss(w) for w in d.workers()], 12)
         d.stop()
 
+    def noquorum(self):
+        """A configured cluster whose Corosync is not there: what is common is refused."""
+        d = self.daemon("dir: st\n\tpath %ROOT%/st\n\tshared 1\n\tcontent images\n")
+        os.makedirs(d.root + "/etc/corosync")
+        with open(d.root + "/etc/corosync/corosync.conf", "w", encoding="ascii") as f:
+            f.write("totem {\n}\n")
+        calls = [("PUT", "/storage/st", {"content": "images"}),
+                 ("POST", d.at("st", "/content"), {"vmid": 100, "filename": "", "size": "1M"})]
+        took = []
+        for call in calls * self.runs(500):
+            begun = time.perf_counter()
+            assert d.request(*call).status == 503
+            took.append((time.perf_counter() - begun) * 1000)
+        record("write refused without quorum", "ms", took, 100)
+        d.stop()
+
     def allocs(self):
         d = self.daemon("dir: st\n\tpath %ROOT%/st\n\n")
         d.content("st")
@@ -232,7 +248,7 @@ def client(path, k, seconds):
 
 
 def main():
-    names = ["commands", "storages", "raw", "qcow2", "dead", "memory", "allocs"]
+    names = ["commands", "storages", "raw", "qcow2", "dead", "memory", "noquorum", "allocs"]
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--quick", action="store_true", help="a tenth of the runs")
     a.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))

@@ -99,6 +99,9 @@ class Members(ClusterTest):
             self.assertIn("no quorum", r.message, repr(r))
             self.assertLess(seconds, AT_ONCE, repr(r))
         self.assertEqual(self.shared_files(), before)
+        if volid:
+            took = sorted(timed(lambda call=call: node.d.request(*call))[0] for call in calls * 15)
+            self.assertLess(took[int(len(took) * 0.99)], 1, "100 ms are promised")
 
     def shared_files(self):
         return sorted(os.path.join(f, n) for f, _, names in os.walk(self.shared) for n in names)
