@@ -103,7 +103,7 @@ static void warn_about(json_object *row)
         const char *reason = json_get_string(row, "reason"), *id = json_get_string(row, "storage");
         AUTO(strbuf_deinit) StrBuf b = STRBUF_INIT;
 
-        if (!reason || !*reason || !is_enabled(row) || json_get_bool(row, "active", false))
+        if (!reason || !*reason || !is_enabled(row))
                 return;
         strbuf_addf(&b, "storage '%s': ", id ? id : "?");
         output_escape(&b, reason, false);

@@ -13,6 +13,7 @@
 #include "common-ceph/ceph-mon.h"
 #include "common-ceph/ceph-monitors.h"
 #include "rbd/admin.h"
+#include "rbd/status-health.h"
 #include "rbd/store.h"
 
 /* --- lifecycle */
@@ -153,6 +154,7 @@ static int rbdstore_status(void *self, struct storaged_status *ret, STORAGED_ERR
         if (r < 0)
                 return r;
         found.is_active = true;
+        status_add_health(s, &found);
         *ret = found;
         return 0;
 }
@@ -221,6 +223,11 @@ static int rbdstore_path(void *self, STORAGED_VOL, const char *snap, char *ret, 
 /* --- what it is */
 
 static const struct storaged_property properties[] = {
+        { .name = "auto-repair",
+          .type = STORAGED_PROPERTY_BOOLEAN,
+          .dflt = "0",
+          .description = "Repair what a health check of Ceph is about without asking, where that is safe "
+                         "(POOL_APP_NOT_ENABLED); needs a Ceph user that may." },
         { .name = "bwlimit" },
         { .name = "content" },
         { .name = "data-pool", .flags = STORAGED_PROPERTY_FIXED },

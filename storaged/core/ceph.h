@@ -27,6 +27,12 @@ typedef struct CephPoolCreate {
         bool is_erasure;
 } CephPoolCreate;
 
+/*
+ * A storage's status names checks that can be repaired: does so, as a task, if its definition has auto-repair and this node
+ * is the first of those that have the storage. One node is enough, and the next one looks again when this one is gone.
+ */
+void ceph_auto_repair(Core *c, const StorageConfig *s, const char *codes);
+
 /* Makes the pool and, if asked for, a storage on it with a Ceph user of its own: both or neither. Reply: a UPID. */
 void ceph_pool_create(Core *c, const CephPoolCreate *create, reply_fn fn, void *userdata);
 /* Refuses while a storage's definition names the pool. Reply: a UPID. */

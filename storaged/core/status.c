@@ -126,10 +126,12 @@ static int add_state(json_object *row, Core *c, const StorageConfig *s)
                 word = "disabled";
                 reason = NULL;
         }
+        if (active && *known->reason)
+                word = "degraded";
         r = json_add_int(row, "active", active);
         if (r >= 0)
                 r = json_add_string(row, "state", word);
-        if (r >= 0 && !active && reason && *reason)
+        if (r >= 0 && reason && *reason)
                 r = json_add_string(row, "reason", reason_without_name(reason, s->id));
         if (r >= 0)
                 r = json_add_uint(row, "total", active ? known->total_bytes : 0);

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/vec.h"
+#include "core/ceph.h"
 #include "wire/json.h"
 
 #define ACTIVATE_TIMEOUT_USEC (30 * USEC_PER_SEC)
@@ -51,6 +52,7 @@ typedef struct StorageRuntime {
         bool is_calling, is_activated, is_refreshing;
         bool is_retired; /* its definition went or changed: does what it has begun, then ends */
         bool is_closing;
+        bool is_repair_tried; /* since the check is raised */
         StorageStatus status;
         sd_event_source *timer;                          /* the next look at it */
         sd_event_source *burial;                         /* of a retired one */
@@ -365,7 +367,7 @@ static int status_decode(const char *body, size_t len, StorageStatus *ret, bool 
                          size_t size)
 {
         AUTO_JSON *o = NULL;
-        const char *reason;
+        const char *text;
         int r = json_parse(body, len, &o);
 
         if (r < 0)
@@ -373,13 +375,26 @@ static int status_decode(const char *body, size_t len, StorageStatus *ret, bool 
         ret->total_bytes = json_get_uint(o, "total", 0);
         ret->avail_bytes = json_get_uint(o, "avail", 0);
         ret->used_bytes = json_get_uint(o, "used", 0);
-        reason = json_get_string(o, "reason");
-        (void) snprintf(ret_reason, size, "%s", reason ? reason : "");
+        text = json_get_string(o, "reason");
+        (void) snprintf(ret_reason, size, "%s", text ? text : "");
+        text = json_get_string(o, "repairs");
+        (void) snprintf(ret->repairs, sizeof(ret->repairs), "%s", text ? text : "");
         *ret_active = json_get_int(o, "active", 0) != 0;
         return 0;
 }
 
 static bool runtime_submit_refresh(StorageRuntime *rt, bool needs_activation);
+
+/* Once for each time that the check appears: what could not be repaired is the administrator's. */
+static void runtime_repair(StorageRuntime *rt)
+{
+        bool is_raised = rt->status.repairs[0] != '\0';
+        const StorageConfig *s = config_find(rt->table->core->config, rt->id);
+
+        if (is_raised && !rt->is_repair_tried && s)
+                ceph_auto_repair(rt->table->core, s, rt->status.repairs);
+        rt->is_repair_tried = is_raised;
+}
 
 static void on_status(void *userdata, const char *body, size_t len, const struct storaged_error *err)
 {
@@ -397,7 +412,8 @@ static void on_status(void *userdata, const char *body, size_t len, const struct
         } else if (status_decode(body, len, &rt->status, &active, reason, sizeof(reason)) < 0) {
                 runtime_set_state(rt, STORAGE_INACTIVE, "its worker sent a status that can't be read");
         } else if (active) {
-                runtime_set_state(rt, STORAGE_ACTIVE, NULL);
+                runtime_set_state(rt, STORAGE_ACTIVE, reason);
+                runtime_repair(rt);
         } else {
                 /* Reachable but not in use here: make it so, unless that has just failed. */
                 if (rt->type->is_probed && !rt->is_activated && now_usec() >= rt->activation_usec &&

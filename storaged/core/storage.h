@@ -18,9 +18,10 @@ enum storage_state {
 typedef struct StorageStatus {
         enum storage_state state;
         uint64_t total_bytes, avail_bytes, used_bytes;
-        uint64_t checked_usec; /* CLOCK_MONOTONIC, 0: never */
-        uint64_t since_usec;   /* in this state since */
-        char reason[STORAGED_ERROR_TEXT];
+        uint64_t checked_usec;            /* CLOCK_MONOTONIC, 0: never */
+        uint64_t since_usec;              /* in this state since */
+        char reason[STORAGED_ERROR_TEXT]; /* of an active one: what is wrong all the same */
+        char repairs[128];                /* codes of checks that can be repaired without asking */
 } StorageStatus;
 
 typedef struct StorageCall {

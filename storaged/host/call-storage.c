@@ -70,6 +70,9 @@ int call_status(Call *c)
         call_add_uint(c->reply, "avail", s.avail_bytes);
         call_add_uint(c->reply, "used", s.used_bytes);
         call_add_text(c->reply, "reason", s.reason);
+        s.repairs[sizeof(s.repairs) - 1] = '\0';
+        if (s.repairs[0])
+                call_add_text(c->reply, "repairs", s.repairs);
         jsonw_object_end(c->reply);
         return 0;
 }

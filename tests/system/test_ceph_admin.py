@@ -197,6 +197,43 @@ class Repair(Admin):
         self.assertEqual(self.checks(), {})
 
 
+class Degraded(Admin):
+    def row(self, storage):
+        return {r["storage"]: r for r in self.d.get("/nodes/localhost/storage")}[storage]
+
+    def define(self, storage, pool, *more):
+        self.d.pvesm("add", "rbd", storage, "--pool", pool, "--monhost", MONHOST, "--keyring", self.keyring, *more)
+
+    def test_status_says_so_and_only_of_the_storage_it_is_about(self):
+        self.define("good", "rbd")
+        self.define("kubestore", self.bare_pool("kube", "obj"))
+        wait_until(lambda: self.row("kubestore")["state"] == "degraded", "the storage is degraded")
+        row = self.row("kubestore")
+        self.assertEqual(row["active"], 1)
+        self.assertIn("pvesm ceph repair", row["reason"])
+        self.assertEqual(self.row("good")["state"], "active")
+        self.assertIn("degraded", self.d.pvesm("status").out)
+        self.ceph("repair", "kube")
+        wait_until(lambda: self.row("kubestore")["state"] == "active", "the storage is well")
+
+    def test_auto_repair_is_a_task_when_the_check_appears(self):
+        self.mon("osd pool create", pool="kube")
+        self.define("kubestore", "kube", "--auto-repair", "1")
+        self.assertEqual(self.applications("kube"), [])
+        self.bare_pool("kube", "obj")
+        wait_until(lambda: self.applications("kube") == ["rbd"], "the application is enabled")
+        def ended():
+            return [t for t in self.d.get("/nodes/localhost/tasks") if t["type"] == "ceph-repair" and t.get("status") == "OK"]
+        wait_until(ended, "the task has ended well")
+        task, = ended()
+        self.assertIn("the definition of storage kubestore names it", self.d.task_log(task["upid"]))
+
+    def test_without_it_nothing_is_touched(self):
+        self.define("kubestore", self.bare_pool("kube", "obj"))
+        wait_until(lambda: self.row("kubestore")["state"] == "degraded", "the storage is degraded")
+        self.assertEqual(self.applications("kube"), [])
+
+
 class Pools(Admin):
     def test_made_ready_listed_changed_removed(self):
         self.ceph("pool", "create", "kube", "--size", "1")

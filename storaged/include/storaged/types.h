@@ -97,7 +97,8 @@ struct storaged_status {
         uint64_t total_bytes;
         uint64_t avail_bytes;
         uint64_t used_bytes;
-        char reason[256]; /* why it is not active, or "" */
+        char reason[256];  /* why it is not active; while it is: what is wrong all the same (degraded), or "" */
+        char repairs[128]; /* codes of checks that raise it and that can be repaired without asking; or "" */
 };
 
 /* Who has a volume open or active, as far as the backend knows. */
