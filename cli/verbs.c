@@ -85,6 +85,30 @@ static const Param lun_remove_params[] = {
         P_END,
 };
 
+#define P_VGNAME(how)                                                                       \
+        {                                                                                   \
+                .name = "vgname", .flags = how, .complete = "", .text = "The volume group." \
+        }
+#define P_WIPE                                                                                                            \
+        { .name = "force", .type = PARAM_BOOLEAN, .text = "With --wipe-signature: what is on the LUN may be lost." },     \
+        {                                                                                                                 \
+                .name = "wipe-signature", .hint = "type", .text = "The type of what was found on the LUN and may be wiped." \
+        }
+#define P_PATHS                                                                                               \
+        {                                                                                                     \
+                .name = "paths", .type = PARAM_INTEGER, .text = "Paths each node must have, if not as many as the best." \
+        }
+#define P_LOCKING                                                                                                     \
+        {                                                                                                             \
+                .name = "locking", .complete = "sanlock dlm none", .text = "The lock manager, if not what the nodes run." \
+        }
+
+static const Param create_vg_params[] = { P_WWID, P_VGNAME(0), P_LOCKING, P_WIPE, P_PATHS, P_END };
+static const Param extend_vg_params[] = { P_WWID, P_VGNAME(0), P_WIPE, P_PATHS, P_END };
+static const Param reduce_vg_params[] = { P_WWID, P_VGNAME(0), P_END };
+static const Param vg_only_params[] = { P_VGNAME(POS), P_END };
+static const Param convert_vg_params[] = { P_VGNAME(POS), P_LOCKING, P_END };
+
 static const Param lun_params[] = { P_WWID, P_FRESH, P_END };
 
 static const Param list_params[] = {
@@ -893,6 +917,42 @@ const Verb verb_table[] = {
           .params = pool_destroy_params,
           .method = "DELETE",
           .path = NODE "/ceph/pool/{pool}",
+          .run = run_task },
+        { .name = "lun create-vg",
+          .text = "Makes a volume group on an empty LUN, after all nodes were asked whether they see the same.",
+          .params = create_vg_params,
+          .method = "POST",
+          .path = "/cluster/vgs",
+          .run = run_task },
+        { .name = "lun extend-vg",
+          .text = "Adds an empty LUN to a volume group.",
+          .params = extend_vg_params,
+          .method = "POST",
+          .path = "/cluster/vgs/{vgname}/extend",
+          .run = run_task },
+        { .name = "lun reduce-vg",
+          .text = "Takes a LUN without volumes out of a volume group.",
+          .params = reduce_vg_params,
+          .method = "POST",
+          .path = "/cluster/vgs/{vgname}/reduce",
+          .run = run_task },
+        { .name = "lun destroy-vg",
+          .text = "Removes a volume group without volumes.",
+          .params = vg_only_params,
+          .method = "DELETE",
+          .path = "/cluster/vgs/{vgname}",
+          .run = run_task },
+        { .name = "vg show",
+          .text = "A volume group, and what is active of it on which node.",
+          .params = vg_only_params,
+          .method = "GET",
+          .path = "/cluster/vgs/{vgname}",
+          .show = show_object },
+        { .name = "vg convert",
+          .text = "Changes the lock type of a volume group, with nothing of it active on any node.",
+          .params = convert_vg_params,
+          .method = "POST",
+          .path = "/cluster/vgs/{vgname}/convert",
           .run = run_task },
         { .name = "task list",
           .text = "Tasks of this node.",

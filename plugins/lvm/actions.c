@@ -264,12 +264,16 @@ static int forget(Act *a)
 {
         const char *volume = arg(a, "volume");
         struct storaged_volname vol = { .size = sizeof(vol) };
+        DmDevice d;
         int r;
 
         r = a->host->parse_volname(a->host->handle, volume ? volume : "", &vol, a->err);
         if (r == 0)
-                r = vg_refresh(&a->l->state, &a->l->cmd, a->l->vg, a->err);
-        /* The node that asks holds the lease, so nobody uses it here: what is active is left over. */
+                r = dm_lookup(a->l->vg, vol.name, &d, a->err);
+        if (r < 0 || !d.exists) /* nearly always; costs no look at the VG */
+                return r;
+        r = vg_refresh(&a->l->state, &a->l->cmd, a->l->vg, a->err);
+        /* The node that asks has the lease or nobody has it: what is active here is left over. */
         return r < 0 ? r : lvm_deactivate(a->l, vol.name, a->err);
 }
 

@@ -34,7 +34,7 @@ typedef struct Route {
 /* Each file of handlers gives its rows; method NULL ends. */
 extern const Route storage_routes[], node_routes[], content_routes[], volume_routes[], task_routes[], scan_routes[],
         config_routes[], schema_routes[], action_routes[], migrate_routes[], lun_routes[], ceph_routes[],
-        cluster_routes[];
+        cluster_routes[], vg_routes[];
 
 /* All rows in order: *i starts at 0 for each of the two; NULL at the end. */
 typedef struct RouteIterator {

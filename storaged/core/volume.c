@@ -17,6 +17,7 @@
 #include "core/guests.h"
 #include "core/nodes.h"
 #include "core/task.h"
+#include "core/volume-elsewhere.h"
 #include "core/volume-use.h"
 #include "wire/json.h"
 #include "wire/volname.h"
@@ -355,6 +356,14 @@ int volume_job_submit(VolumeJob *j, const char *op, worker_done_fn done, struct 
         return storage_submit(j->core, s, &call, err);
 }
 
+static void job_work(VolumeJob *j)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+
+        if (volume_job_submit(j, j->op->name, on_done, &err) < 0)
+                volume_job_end(j, NULL, &err);
+}
+
 static void job_go(VolumeJob *j)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
@@ -368,10 +377,12 @@ static void job_go(VolumeJob *j)
                 activation_begin(j);
                 return;
         }
-        if (r >= 0)
-                r = volume_job_submit(j, j->op->name, on_done, &err);
         if (r < 0)
                 volume_job_end(j, NULL, &err);
+        else if (j->op->is_writer)
+                volume_leave_elsewhere(j, job_work);
+        else
+                job_work(j);
 }
 
 static void on_locked(void *userdata, ClusterLock *lock, const struct storaged_error *err)

@@ -1,0 +1,223 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The story of a shared LUN, with DLM: a volume group is made on it from one node, volumes are made from three, each is active
+on one node only, what is left of it elsewhere goes away, and a holder that loses its power loses its volume.
+
+The tests are in the order of their names, on one lab and one volume group.
+"""
+import concurrent.futures
+import json
+import os
+import re
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from harness import main, wait_until
+from labcase import LabCase, scaled
+from laboracle import Oracle, finds
+from labkit import cluster, san
+
+NODES = (1, 2, 3)
+WWID = os.path.basename(san.device(1))
+OTHER = os.path.basename(san.device(2))
+MIB = 1 << 20
+
+
+class Lvm(LabCase):
+    KIND = "lv"
+    UP = ("--nodes", "3", "--luns", "2", "--size", "512", "--lock", "dlm", "--storaged")
+
+    # --- words
+    def refused(self, n, command, *words):
+        """It fails, and says why in these words."""
+        status, _out = self.on(n, f"{command} > /run/refused 2>&1", timeout=120)
+        text = self.must(n, "cat /run/refused")
+        self.assertNotEqual(status, 0, f"node {n}: {command}: {text}")
+        for word in words:
+            self.assertIn(word, text, f"node {n}: {command}")
+        return text
+
+    def alloc(self, n, vmid, size="8M", name="''"):
+        return re.search(r"'(\S+)'", self.must(n, f"pvesm alloc ibm {vmid} {name} {size}", timeout=120)).group(1)
+
+    def free(self, n, volume):
+        self.must(n, f"pvesm free {volume}", timeout=120)
+
+    def active(self, n):
+        """LVs of the group that the kernel of the node has."""
+        names = self.must(n, "dmsetup ls --target linear").split("\n")
+        return sorted(line.split()[0].replace("--", "-")[4:] for line in names if line.startswith("ibm-"))
+
+    def rows(self, n):
+        return {row["volid"]: row for row in json.loads(self.must(n, "pvesm list ibm --output-format json", timeout=60))}
+
+    def on_each(self, fn, nodes=NODES):
+        with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:
+            return list(pool.map(fn, nodes))
+
+    # --- the story
+    def test_1_a_volume_group_is_made_after_all_nodes_were_asked(self):
+        create = f"pvesm lun create-vg {WWID} --vgname ibm --locking dlm"
+        self.fault("path-down", 2, 2)
+        self.addCleanup(self.fault, "path-up", 2, 2)
+        san.wait_paths(self.lab, 2, 1, 2)
+        self.tell("before", self.refused(1, create, "node n2", "2 of 4 paths").splitlines()[-1][:150])
+        self.fault("path-up", 2, 2)
+        san.wait_paths(self.lab, 2, 1, 4)
+        self.must(3, f"mkswap -q {san.device(1)} 2> /dev/null; sync")
+        self.refused(1, create, "swap", "--wipe-signature")
+        self.refused(1, f"{create} --force 1 --wipe-signature ext4", "swap")
+        self.refused(1, f"{create} --wipe-signature swap", "--force")
+        self.assertEqual([self.on(n, "vgs ibm")[0] for n in NODES], [5, 5, 5])
+        begun = time.monotonic()
+        self.must(1, f"{create} --force 1 --wipe-signature swap", timeout=180)
+        self.tell("during", f"create-vg on three nodes took {time.monotonic() - begun:.1f} s")
+        for n in NODES:
+            self.assertIn("dlm", self.must(n, "vgs --noheadings -o vg_lock_type ibm"))
+            self.must(n, "test -d /sys/kernel/dlm/lvm_ibm")
+        self.refused(2, f"pvesm lun create-vg {OTHER} --vgname ibm --locking dlm", "exists already")
+        self.refused(2, create.replace("ibm", "other"), "ibm")
+
+    def test_2_the_storage_is_added_and_volumes_come_from_three_nodes(self):
+        self.refused(1, "pvesm add lvm nosuch --vgname nosuch --shared 1", "nosuch")
+        self.must(1, "pvesm add lvm ibm --vgname ibm --shared 1", timeout=60)
+        for n in NODES:
+            wait_until(lambda n=n: "ibm" in self.must(n, "pvesm status"), f"storage on node {n}", 30, 0.2)
+        per_node = 4
+        begun = time.monotonic()
+        made = self.on_each(lambda n: [self.alloc(n, 100, "4M") for _ in range(per_node)])
+        names = sorted(sum(made, []))
+        self.tell("during", f"{len(names)} allocs from three nodes at once in {time.monotonic() - begun:.1f} s")
+        self.assertEqual(names, sorted(f"ibm:vm-100-disk-{i}" for i in range(3 * per_node)))
+        for n in NODES:
+            self.assertEqual(sorted(self.rows(n)), names)
+            self.assertEqual(self.active(n), [])
+        self.on_each(lambda n: [self.free(n, v) for v in made[n - 1]])
+        self.assertEqual(self.rows(1), {})
+
+    def test_3_a_second_node_is_refused_and_told_who_has_it(self):
+        volume = self.alloc(1, 101)
+        self.addCleanup(self.free, 1, volume)
+        self.must(1, f"pvesm activate {volume}")
+        self.addCleanup(self.must, 1, f"pvesm deactivate {volume}")
+        self.tell("before", f"{volume} is active on node 1")
+        self.tell("during", self.refused(2, f"pvesm activate {volume}", "n1").splitlines()[-1][:150])
+        name = volume.split(":")[1]
+        for how in ("-aey", "-asy"):
+            self.assertEqual(self.on(3, f"lvchange {how} ibm/{name}")[0], 5, f"LVM itself, {how}")
+        self.assertEqual(self.active(2) + self.active(3), [])
+        self.refused(2, f"pvesm free {volume}", "n1")
+        self.assertIn("n1", self.must(3, f"pvesm holders {volume}"))
+
+    def test_4_what_is_left_on_other_nodes_goes(self):
+        volume = self.alloc(1, 102)
+        name = volume.split(":")[1]
+        dm = "ibm-" + name.replace("-", "--")
+
+        def leave_behind(n):
+            """A device of the volume that its node never took away, as after an activation by hand."""
+            uuid, table = self.must(1, f"pvesm activate {volume}; dmsetup info -c --noheadings -o uuid {dm}; dmsetup table {dm}; pvesm deactivate {volume}").split("\n")[-2:]
+            table = re.sub(r"\d+:\d+", san.device(1), table)
+            self.must(n, f"echo '{table}' | dmsetup create {dm} --uuid {uuid}")
+            self.assertEqual(self.active(n), [name])
+        leave_behind(2)
+        self.must(1, f"pvesm resize {volume} 12M", timeout=60)
+        self.assertEqual(self.active(2), [], "after a resize")
+        leave_behind(3)
+        renamed = re.search(r"ibm:\S+", self.must(1, f"pvesm rename {volume} --vmid 103")).group(0).strip("'")
+        self.assertEqual(self.active(3), [], "after a rename")
+        volume, name = renamed, renamed.split(":")[1]
+        dm = "ibm-" + name.replace("-", "--")
+        leave_behind(2)
+        self.free(1, volume)
+        self.assertEqual(self.active(2), [], "after a free")
+        self.tell("during", "devices left on nodes 2 and 3 went with resize, rename and free on node 1")
+        # One that appeared behind our back is no obstacle for a new volume of the same name either.
+        volume = self.alloc(2, 103)
+        self.assertEqual(volume.split(":")[1], name)
+        self.free(2, volume)
+
+    def test_5_two_nodes_fight_for_one_volume(self):
+        volume = self.alloc(1, 104)
+        self.addCleanup(self.free, 1, volume)
+        name = volume.split(":")[1]
+        won = {1: 0, 2: 0, 0: 0}
+        for i in range(scaled(200)):
+            command = f"pvesm activate {volume}" if i % 2 else f"lvchange -aey ibm/{name}"
+            results = dict(zip((1, 2), self.on_each(lambda n, c=command: self.on(n, c, timeout=60)[0], (1, 2))))
+            both = [n for n in (1, 2) if name in self.active(n)]
+            self.assertLessEqual(len(both), 1, f"round {i}: active on nodes {both}")
+            self.assertLessEqual(sum(r == 0 for r in results.values()), 1, f"round {i}: {results}")
+            won[both[0] if both else 0] += 1
+            for n in both:
+                self.must(n, f"pvesm deactivate {volume}" if i % 2 else f"lvchange -an ibm/{name}", timeout=60)
+        self.tell("during", f"{scaled(200)} fights, half of them LVM against LVM: node 1 won {won[1]}, node 2 {won[2]}, nobody {won[0]}; never both")
+
+    def test_6_a_holder_without_power_loses_its_volume(self):
+        volume = self.alloc(1, 105, "16M")
+        self.must(3, f"pvesm activate {volume}")
+        oracle = Oracle(self.lab, "lvm", f"/dev/ibm/{volume.split(':')[1]}", blocks=64)
+        oracle.write(3)
+        oracle.watch(3, seconds=1).wait()
+        self.refused(1, f"pvesm activate {volume}", "n3")
+        self.refused(1, f"pvesm activate {volume} --force 1 --dead-node n3", "n3")
+        begun = time.monotonic()
+        self.fault("power-cut", 3)
+        wait_until(lambda: self.on(1, f"pvesm activate {volume} --force 1 --dead-node n3", timeout=60)[0] == 0, "takeover by node 1", 400, 1)
+        seconds = time.monotonic() - begun
+        last = oracle.verify(1)
+        self.assertEqual(finds(last), {}, last)
+        self.tell("during", f"node 1 took it over after {seconds:.1f} s and finds all {last['logged']} acknowledged blocks")
+        self.fault("boot", 3)
+        self.refused(3, f"pvesm activate {volume}", "n1")
+        self.must(1, f"pvesm deactivate {volume}")
+        wait_until(lambda: self.on(3, f"pvesm activate {volume}", timeout=60)[0] == 0, "node 3 gets it again", 60, 0.5)
+        self.must(3, f"pvesm deactivate {volume}")
+        self.free(3, volume)
+
+    def test_7_many_volumes_are_listed_from_what_is_known(self):
+        count = scaled(1000)
+        self.must(2, "(" + f"for i in $(seq 0 {count - 1}); do echo lvcreate -an -Wn -Zn -l 1 -n vm-300-disk-$i ibm; done) | "
+                  "LVM_SUPPRESS_FD_WARNINGS=1 lvm > /dev/null 2>&1; vgchange -an ibm", timeout=600) if count <= 100 else None
+        if count > 100:
+            self.skipTest("the LUN has 120 extents")
+        self.rows(1)
+        self.assertEqual(len(self.rows(1)), count)
+        times = json.loads(self.must(1, "python3 - <<'P'\n" + _TIMES + "P", timeout=120))
+        self.tell("during", f"list of {count}: {times['cold'] * 1000:.0f} ms when something changed, {times['warm'] * 1000:.1f} ms when nothing did")
+        self.assertLess(times["warm"], times["cold"])
+        self.must(2, "lvremove -qq -y ibm $(seq -f vm-300-disk-%.0f 0 1) > /dev/null 2>&1; lvremove -qq -y ibm/vm-300-disk-0 ibm/vm-300-disk-1")
+        self.assertEqual(len(self.rows(1)), count - 2)  # another node's commit is seen at once
+        self.must(2, "lvremove -qq -y ibm", timeout=300)
+
+    def test_8_the_volume_group_goes(self):
+        self.refused(1, "pvesm lun destroy-vg ibm", "storage 'ibm'")
+        self.must(1, f"pvesm lun extend-vg {OTHER} --vgname ibm", timeout=120)
+        self.assertIn("1016.00m", self.must(2, "vgs --noheadings --units m -o vg_size ibm") + " 1016.00m" )
+        self.must(1, f"pvesm lun reduce-vg {OTHER} --vgname ibm", timeout=120)
+        self.must(1, "pvesm remove ibm")
+        self.must(1, "pvesm lun destroy-vg ibm", timeout=180)
+        self.assertEqual([self.on(n, "vgs ibm")[0] for n in NODES], [5, 5, 5])
+        self.assertEqual(self.must(2, f"blkid -p {san.device(1)} || true"), "")
+
+
+_TIMES = r"""
+import http.client, json, socket, subprocess, time
+class C(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX); self.sock.connect("/run/storaged/api.sock")
+def once():
+    c = C("x"); t = time.monotonic(); c.request("GET", "/api2/json/nodes/localhost/storage/ibm/content"); n = len(c.getresponse().read())
+    return time.monotonic() - t
+once(); once()
+warm = sorted(once() for _ in range(9))[4]
+cold = []
+for i in range(3):
+    subprocess.run(["lvchange", "-q", "--addtag", "x%d" % i, "ibm/vm-300-disk-3"], check=True); cold.append(once()); once()
+print(json.dumps({"warm": warm, "cold": sorted(cold)[1]}))
+"""
+
+
+if __name__ == "__main__":
+    main()
