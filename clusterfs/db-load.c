@@ -25,7 +25,7 @@ static int row_content(sqlite3_stmt *s, Content **ret)
 }
 
 /* The next pass takes children of what this pass put in. *ret_left: rows still without a parent. */
-static int load_pass(Db *db, Tree *t, size_t *ret_inserted, size_t *ret_left, char **ret_why)
+static int load_pass(Db *db, Tree *t, bool is_first, size_t *ret_inserted, size_t *ret_left, char **ret_why)
 {
         sqlite3_stmt *s = NULL;
         size_t inserted = 0, left = 0;
@@ -47,7 +47,7 @@ static int load_pass(Db *db, Tree *t, size_t *ret_inserted, size_t *ret_left, ch
                                .writer = (uint32_t) sqlite3_column_int64(s, 7) };
 
                 code = SQLITE_OK;
-                if (tree_find(t, n.ino) && n.ino != TREE_ROOT_INO)
+                if (tree_find(t, n.ino) && (n.ino != TREE_ROOT_INO || !is_first))
                         continue;
                 if (n.type == NODE_FILE)
                         r = row_content(s, &c);
@@ -82,8 +82,8 @@ static int load_nodes(Db *db, Tree *t, char **ret_why)
         size_t inserted = 1, left = 1;
         int r = 0;
 
-        while (r == 0 && left > 0 && inserted > 0)
-                r = load_pass(db, t, &inserted, &left, ret_why);
+        for (bool is_first = true; r == 0 && left > 0 && inserted > 0; is_first = false)
+                r = load_pass(db, t, is_first, &inserted, &left, ret_why);
         if (r == 0 && left > 0) {
                 (void) str_printf(ret_why, "%zu rows have no directory", left);
                 r = -EUCLEAN;

@@ -35,7 +35,8 @@ static const char *const statements[ITEM_KINDS] = {
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         [ITEM_MOVE] = "INSERT INTO node (ino, parent, name, type, mtime, term, idx, db_writer)"
                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (ino) DO UPDATE SET"
-                      " parent = ?2, name = ?3, mtime = ?5, term = ?6, idx = ?7, db_writer = ?8",
+                      " parent = ?2, name = ?3, data = CASE WHEN type = ?4 THEN data END, type = ?4, mtime = ?5, term "
+                      "= ?6, idx = ?7, db_writer = ?8",
         [ITEM_DROP] = "DELETE FROM node WHERE ino = ?1",
         [ITEM_STATE] =
                 "INSERT OR REPLACE INTO state (id, format, idx, quorate_idx, is_local) VALUES (1, 1, ?1, ?2, ?3)",
