@@ -30,7 +30,10 @@ $(B)/tests/unit/clusterfs/%: tests/unit/clusterfs/%.c $(B)/libclusterfs.a $(B)/l
 	$(if $(Q),@echo "  TEST    $@")
 	$(Q)$(CC) $(CPPFLAGS_OURS) -Istoraged -I. $(CPPFLAGS) $(CFLAGS_OURS) $(CFLAGS) $(LDFLAGS_OURS) \
 	   $$(sed -n 's/.*__wrap_\([a-zA-Z0-9_]*\)(.*/-Wl,--wrap=\1/p' $< | sort -u) \
-	   -o $@ $< $(B)/libclusterfs.a $(B)/libstoraged.a -lcmocka $(LIBS_CLUSTERFS)
+	   -o $@ $(filter %.c,$^) $(filter %.a,$^) -lcmocka $(LIBS_CLUSTERFS)
+
+# Brings the functions of corosync.h itself, so that corosync.o stays in the library.
+$(B)/tests/unit/clusterfs/test-sim: tests/unit/clusterfs/sim-corosync.c
 
 build-fuzz/fuzz-clusterfs-%: tests/fuzz/fuzz-clusterfs-%.c $(CLUSTERFS_LIB_SRC) build-fuzz/libfuzzed.a
 	$(if $(Q),@echo "  FUZZ    $@")
@@ -41,7 +44,7 @@ CLUSTERFS_UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/u
 
 .PHONY: check-clusterfs bench-clusterfs
 check-clusterfs: $(B)/clusterfs $(CLUSTERFS_UNIT) ## the cluster file system alone: unit tests, one node, three nodes
-	$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/clusterfs/check.py --unit
+	$(Q)$(RUN_TESTS) $(CLUSTERFS_UNIT) clusterfs
 
 bench-clusterfs: $(B)/clusterfs ## its speed on one and on three nodes
 	$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/clusterfs/bench.py

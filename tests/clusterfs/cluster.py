@@ -9,9 +9,11 @@ and clusterfs. The network is a bridge in a namespace of its own; a node is cut 
 A node's files are reached through /proc/<holder>/root, so a test is plain file access. All that was started is ended by
 its process id, all that was made is removed.
 """
+import contextlib
 import ctypes
 import errno
 import hashlib
+import itertools
 import os
 import shutil
 import signal
@@ -54,6 +56,9 @@ NODE = """  node {{
     name: n{id}
   }}
 """
+
+CLUSTERS = itertools.count(1)
+NOBODY = "02:00:00:00:00:99"  # no link has this address
 
 # Private /etc/corosync, /run, /dev/shm and /var/lib/corosync; then tells that it is ready and stays. Under the mount point
 # nothing can be written: what a test writes while no clusterfs is mounted would count as acknowledged.
@@ -175,9 +180,9 @@ class Node:
             self.corosync.kill(sig)
             self.corosync = None
             shm = self.root + "/dev/shm"
-            for f in os.listdir(shm) if os.path.isdir(shm) else []:
-                if sig == signal.SIGKILL:
-                    p = os.path.join(self.root + "/dev/shm", f)
+            for f in os.listdir(shm) if sig == signal.SIGKILL and os.path.isdir(shm) else []:
+                p = os.path.join(shm, f)
+                with contextlib.suppress(FileNotFoundError):  # clusterfs lets go of its own
                     shutil.rmtree(p) if os.path.isdir(p) else os.unlink(p)
 
     def cut(self):
@@ -185,6 +190,15 @@ class Node:
 
     def heal(self):
         run("ip", "-n", self.cluster.hub, "link", "set", self.port, "up")
+
+    def deafen(self, others):
+        """What these send to this node is lost, without any error; what it sends arrives."""
+        for n in others:
+            run("ip", "-n", n.netns, "neigh", "replace", f"10.77.0.{self.id}", "lladdr", NOBODY, "dev", "eth0", "nud", "permanent")
+
+    def undeafen(self, others):
+        for n in others:
+            run("ip", "-n", n.netns, "neigh", "del", f"10.77.0.{self.id}", "dev", "eth0", check=False)
 
     # --- clusterfs
 
@@ -284,7 +298,7 @@ def tree_checksum(top):
 class Cluster:
     def __init__(self, n=3, options=()):
         self.dir = tempfile.mkdtemp(prefix="clusterfs-", dir=os.environ.get("TMPDIR", "/tmp"))
-        self.prefix = f"cfs{os.getpid()}"
+        self.prefix = f"cfs{os.getpid()}x{next(CLUSTERS)}"
         self.hub = f"{self.prefix}hub"
         self.options = list(options)
         self.nodes = []
@@ -296,8 +310,9 @@ class Cluster:
     def __enter__(self):
         try:
             run("ip", "netns", "add", self.hub)
-            run("ip", "-n", self.hub, "link", "add", "name", "hub0", "type", "bridge")
-            run("ip", "-n", self.hub, "link", "set", "hub0", "up")
+            for i in range(self.n):  # one for each part that the network may fall into
+                run("ip", "-n", self.hub, "link", "add", "name", f"hub{i}", "type", "bridge")
+                run("ip", "-n", self.hub, "link", "set", f"hub{i}", "up")
             with open(os.path.join(self.dir, "authkey"), "wb") as f:
                 f.write(os.urandom(256))
             for i in range(1, self.n + 1):
@@ -337,6 +352,18 @@ class Cluster:
             n.start_fs(*options)
         for n in self.nodes:
             n.wait_writable()
+
+    def split(self, *groups):
+        """Nodes of a group reach each other and nobody else: split([a, b], [c]). All in one group: healed."""
+        for i, group in enumerate(groups):
+            for node in group:
+                run("ip", "-n", self.hub, "link", "set", node.port, "master", f"hub{i}")
+
+    def join(self):
+        self.split(self.nodes)
+        for n in self.nodes:
+            n.heal()
+            n.undeafen([o for o in self.nodes if o is not n])
 
     def wait_same(self, nodes=None, timeout=20):
         nodes = nodes or self.nodes
