@@ -72,14 +72,15 @@ void fusefs_do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
                      struct fuse_file_info *fi)
 {
         FuseFs *fs = fusefs_of(req);
+        Handle *h = (Handle *) (uintptr_t) fi->fh;
         int item = status_of_ino(ino), r;
 
         if (item >= 0) {
                 r = status_write(fs->status, (enum status_item) item, data, size);
         } else {
-                r = engine_can_write(fs->engine);
+                r = h->error = h->error ? h->error : engine_can_write(fs->engine);
                 if (r == 0)
-                        r = handle_write((Handle *) (uintptr_t) fi->fh, (uint64_t) offset, data, size);
+                        r = handle_write(h, (uint64_t) offset, data, size);
         }
         if (r < 0)
                 (void) fuse_reply_err(req, -r);
@@ -93,8 +94,8 @@ static void publish(FuseFs *fs, fuse_req_t req, Handle *h)
         const Node *n = fusefs_node(fs, h->ino);
         StrBuf buffer = STRBUF_INIT;
         Request *q;
-        Op op;
-        int r = handle_publish(h, fusefs_now(), &buffer, &op);
+        Op op = { 0 };
+        int r = h->error ? h->error : handle_publish(h, fusefs_now(), &buffer, &op);
 
         /* Removed while open: nobody will read it. Gone with the tree it was in: what was written is not anywhere. */
         if (r == 0 && op.type != 0 && !n) {

@@ -21,14 +21,15 @@ struct Handle {
         unsigned refs;
         uint64_t ino;        /* as its owner names the file */
         uint32_t generation; /* of the tree when it was opened */
-        pid_t pid;     /* who opened it */
-        Content *base; /* what was opened or last published */
-        uint8_t *work; /* base with what was written, from the first write on */
+        pid_t pid;           /* who opened it */
+        Content *base;       /* what was opened or last published */
+        uint8_t *work;       /* base with what was written, from the first write on */
         size_t len, size;
         bool is_append;    /* what is written goes behind what is there when it is published */
         bool is_replace;   /* the work is the whole new content, not a change of the old one */
         bool is_dirty;     /* written to */
         bool is_truncated; /* opened with O_TRUNC, and that is not published */
+        int error;         /* why a write was refused: a half of what was meant is never published */
         size_t append_from;
         OpExtent extents[OP_EXTENTS_MAX];
         size_t n_extents;
