@@ -59,7 +59,7 @@ class LabCase(unittest.TestCase):
 
     @classmethod
     def command(cls, *words):
-        return subprocess.run([LAB, "--name", cls.lab.name, *words], capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run([LAB, "--name", cls.lab.name, *words], capture_output=True, text=True, timeout=600, check=False)
 
     def keep(self):
         """The logs of all that runs in the lab, where they outlive it."""

@@ -76,7 +76,7 @@ def _receive_frames(s, deadline, on_output):
         on_output(kind, data)
 
 
-def execute(netns, address, script, timeout=120, stdin=b"", on_output=None, connect_timeout=5):
+def execute(netns, address, script, timeout=120, stdin=b"", on_output=None, connect_timeout=20):
     """
     Runs a shell script. Gives (exit status, stdout, stderr) as bytes; with on_output(kind, data) they go there as they
     come. AgentError if it has not ended within `timeout` seconds (then the script gets SIGTERM).

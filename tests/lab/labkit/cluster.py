@@ -29,7 +29,7 @@ def start_node(lab, n):
 def _script(lab, n, name, *words):
     """One of tests/lab/node, with its log in the node's /run."""
     log = f"/run/{name}.log"
-    node.must(lab, n, f"/share/node/{name} {' '.join(words)} > {log} 2>&1 || {{ tail -5 {log} >&2; exit 1; }}", timeout=180)
+    node.must(lab, n, f"/share/node/{name} {' '.join(words)} > {log} 2>&1 || {{ tail -5 {log} >&2; exit 1; }}", timeout=300)
 
 
 def boot(lab, n):
@@ -49,7 +49,7 @@ def quorum(lab, n):
     return bool(re.search(r"^Quorate:\s+Yes", text, re.M)), sorted(int(m) for m in members)
 
 
-def wait_quorum(lab, n, is_quorate, members, seconds=60):
+def wait_quorum(lab, n, is_quorate, members, seconds=120):
     """Until the node sees exactly these members, and a quorum or none."""
     wait_for(f"node {n}: members {members}, {'quorate' if is_quorate else 'not quorate'}",
              lambda: quorum(lab, n) == (is_quorate, sorted(members)), seconds, 0.2)
@@ -57,4 +57,4 @@ def wait_quorum(lab, n, is_quorate, members, seconds=60):
 
 def start_storaged(lab, n, options=""):
     """The freshly built daemon, from /build; ready when its socket answers."""
-    node.must(lab, n, f"/share/node/storaged-up {options}", timeout=90)
+    node.must(lab, n, f"/share/node/storaged-up {options}", timeout=180)

@@ -57,7 +57,7 @@ def down(lab):
     if not exists(lab):
         return
     try:
-        wait_for("", lambda: not run(["ip", "netns", "pids", lab.netns]).stdout.split(), 10)
+        wait_for("", lambda: not run(["ip", "netns", "pids", lab.netns]).stdout.split(), 30)
     except LabError:
         pids = run(["ip", "netns", "pids", lab.netns]).stdout.split()
         raise LabError(f"network namespace {lab.netns} is in use by processes that the lab did not start: "

@@ -130,7 +130,7 @@ def paths(lab, n):
     return {w: states.count("active") for w, states in path_states(lab, n).items()}
 
 
-def wait_paths(lab, n, wanted, serials=None, seconds=60):
+def wait_paths(lab, n, wanted, serials=None, seconds=120):
     """Until the node has a map with that many active paths for each of the LUNs (all that are mapped, if not told)."""
     names = {wwid(s) for s in (mapped(lab).values() if serials is None else serials)}
     found = {}

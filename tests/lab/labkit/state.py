@@ -231,7 +231,7 @@ class Lab:
         now = start_time(pid)
         return pid if now == started or (now is None and group_members(pid)) else None
 
-    def kill_all(self, names, sig=signal.SIGKILL, seconds=20):
+    def kill_all(self, names, sig=signal.SIGKILL, seconds=60):
         """Ends the whole groups of recorded processes, all at once, and forgets them."""
         groups = {name: self._group(name) for name in names}
         for pgid in filter(None, groups.values()):
