@@ -52,6 +52,7 @@ static void usage(FILE *f)
               "  --max-workers N      processes at one time (default 512)\n"
               "  --max-abandoned N    workers hanging in the kernel that are put up with (default 64)\n"
               "  --gone-after SECONDS out of the cluster for so long, a node counts as fenced (default 150)\n"
+              "  --lock-life SECONDS  of cluster locks in a plain directory, the same on all nodes (default 120)\n"
               "  --listen ADDRESS     answer other nodes there (default: this node's address, if it is in a cluster)\n"
               "  --port N             for other nodes, the same on all (default 8016)\n"
               "  --log-level LEVEL    error, warning, info or debug\n"
@@ -119,6 +120,7 @@ enum {
         OPT_MAX_WORKERS,
         OPT_MAX_ABANDONED,
         OPT_GONE_AFTER,
+        OPT_LOCK_LIFE,
         OPT_LISTEN,
         OPT_PORT,
         OPT_LOG_LEVEL,
@@ -150,6 +152,8 @@ static int arguments_take(Arguments *a, int option, char **argv)
                 return parse_limit("max-abandoned", optarg, LIMIT_MAX, &a->core.max_abandoned);
         case OPT_GONE_AFTER:
                 return parse_limit("gone-after", optarg, LIMIT_MAX, &a->core.gone_after_s);
+        case OPT_LOCK_LIFE:
+                return parse_limit("lock-life", optarg, LIMIT_MAX, &a->core.lock_life_s);
         case OPT_LISTEN:
                 a->core.listen = optarg;
                 return 0;
@@ -189,6 +193,7 @@ static int arguments_parse(Arguments *a, int argc, char **argv)
                 { "max-workers", required_argument, NULL, OPT_MAX_WORKERS },
                 { "max-abandoned", required_argument, NULL, OPT_MAX_ABANDONED },
                 { "gone-after", required_argument, NULL, OPT_GONE_AFTER },
+                { "lock-life", required_argument, NULL, OPT_LOCK_LIFE },
                 { "listen", required_argument, NULL, OPT_LISTEN },
                 { "port", required_argument, NULL, OPT_PORT },
                 { "log-level", required_argument, NULL, OPT_LOG_LEVEL },

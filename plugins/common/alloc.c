@@ -165,6 +165,8 @@ int filestore_resize(void *self, STORAGED_VOL, uint64_t bytes, struct storaged_e
                 return error_set_param(err, -EINVAL, "size", "volume \"%s\" has %llu bytes: shrink is not supported",
                                        vol->volname, (unsigned long long) old);
         r = store_fault(fs, "resize.before", err);
+        if (r == 0)
+                r = store_may_commit(fs, err);
         if (r < 0 || bytes == old)
                 return r;
         r = format == STORAGED_FORMAT_RAW ? resize_raw(fs, rel, old, bytes, err)

@@ -167,6 +167,8 @@ int chain_snapshot(FileStore *fs, STORAGED_VOL, const Chain *c, const char *snap
         r = make_overlay(fs, rel, file, c->bytes, &tmp, err);
         if (r == 0)
                 r = store_fault(fs, "snapshot.created", err);
+        if (r == 0)
+                r = store_may_commit(fs, err);
         if (r < 0)
                 return r;
         r = fs->data->ops->link(fs->data, rel, snap_rel);
@@ -221,6 +223,8 @@ int chain_rollback(FileStore *fs, STORAGED_VOL, const Chain *c, const char *snap
         r = make_overlay(fs, rel, c->links[0].file, c->links[0].bytes, &tmp, err);
         if (r == 0)
                 r = store_fault(fs, "rollback.created", err);
+        if (r == 0)
+                r = store_may_commit(fs, err);
         if (r < 0)
                 return r;
         r = fs->data->ops->rename(fs->data, tmp.rel, rel, 0);
@@ -239,12 +243,16 @@ static int merge_oldest(FileStore *fs, const char *snap_rel, const char *child_r
         if (r == 0)
                 r = store_absolute(fs, child_rel, child, err);
         if (r == 0)
+                r = store_may_commit(fs, err);
+        if (r == 0)
                 r = qemu_img_run(fs,
                                  (const char *const[]){ "qemu-img", "commit", "-p", "-d", "-f", "qcow2", "-b", base,
                                                         child, NULL },
                                  "merge into its snapshot", child_rel, err);
         if (r == 0)
                 r = store_fault(fs, "delete-snapshot.merged", err);
+        if (r == 0) /* merging may have taken long */
+                r = store_may_commit(fs, err);
         if (r < 0)
                 return r;
         r = fs->data->ops->rename(fs->data, snap_rel, child_rel, 0);
@@ -269,12 +277,16 @@ static int merge_upwards(FileStore *fs, const char *snap_rel, const char *child_
                 intent.tree = fs->data;
         }
         if (r == 0)
+                r = store_may_commit(fs, err);
+        if (r == 0)
                 r = qemu_img_run(fs,
                                  (const char *const[]){ "qemu-img", "rebase", "-p", "-f", "qcow2", "-b", parent, "-F",
                                                         "qcow2", child, NULL },
                                  "rebase", child_rel, err);
         if (r == 0)
                 r = store_fault(fs, "delete-snapshot.merged", err);
+        if (r == 0) /* merging may have taken long */
+                r = store_may_commit(fs, err);
         if (r < 0)
                 return r;
         r = fs->data->ops->unlink(fs->data, snap_rel);

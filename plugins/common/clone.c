@@ -176,6 +176,8 @@ int filestore_template(void *self, STORAGED_VOL, char ret_volname[static STORAGE
                         r = refuse_snapshots(fs, vol, err);
                 if (r == 0)
                         r = holders_refuse_busy(fs, vol, rel, err);
+                if (r == 0)
+                        r = store_may_commit(fs, err);
                 if (r < 0)
                         return r;
                 r = fs->control->ops->rename(fs->control, rel, base_rel, TREE_NO_REPLACE);

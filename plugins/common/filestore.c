@@ -224,6 +224,15 @@ int filestore_status(void *self, struct storaged_status *ret, struct storaged_er
         return 0;
 }
 
+int store_may_commit(FileStore *fs, struct storaged_error *err)
+{
+        const struct storaged_host *host = fs->host;
+
+        if (host->size < offsetof(struct storaged_host, may_commit) + sizeof(host->may_commit) || !host->may_commit)
+                return 0; /* a host from before there was this question */
+        return host->may_commit(host->handle, err);
+}
+
 int store_fault(FileStore *fs, const char *point, struct storaged_error *err)
 {
         char name[96];

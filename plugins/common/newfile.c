@@ -213,6 +213,10 @@ int newfile_make_image(FileStore *fs, NewFile *f, uint64_t bytes, struct storage
 
 int newfile_publish(FileStore *fs, NewFile *f, const char *prefix, struct storaged_error *err)
 {
+        int guard = store_may_commit(fs, err);
+
+        if (guard < 0)
+                return guard;
         for (unsigned i = 0; i < PUBLISH_TRIES; i++) {
                 int r = f->tmp.tree->ops->rename(f->tmp.tree, f->tmp.rel, f->rel, TREE_NO_REPLACE);
 

@@ -135,6 +135,8 @@ int filestore_free(void *self, STORAGED_VOL, struct storaged_error *err)
                                  "it is left alone",
                                  fs->kind->type, fs->storage, fs->path, rel);
         r = store_fault(fs, "free.before", err);
+        if (r == 0)
+                r = store_may_commit(fs, err);
         if (r < 0)
                 return r;
         if (layout_is_image(vol))

@@ -110,6 +110,8 @@ static int run_internal(FileStore *fs, STORAGED_VOL, const char *flag, const cha
         r = layout_path(fs, vol, rel, err);
         if (r == 0)
                 r = store_absolute(fs, rel, path, err);
+        if (r == 0)
+                r = store_may_commit(fs, err);
         if (r < 0)
                 return r;
         return qemu_img_run(fs, (const char *const[]){ "qemu-img", "snapshot", "-q", flag, snap, path, NULL },

@@ -20,6 +20,10 @@ static inline int store_reach(FileStore *fs, unsigned planes, struct storaged_er
 
 /* The fault point TYPE.point. */
 int store_fault(FileStore *fs, const char *point, struct storaged_error *err);
+/*
+ * To be called between the last look and the step that makes a change seen: -ESTALE if the storage's lock was lost.
+ */
+int store_may_commit(FileStore *fs, struct storaged_error *err);
 /* The sentence for a failed file operation: `dir storage "local": cannot <action> /path/rel: <reason>`; returns r. */
 int store_fail(FileStore *fs, struct storaged_error *err, int r, const char *action, const char *rel);
 /* FS path of the local data plane. -ENAMETOOLONG. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lock directories. mkdir decides who has the lock. Ours is known by device, inode and the modification time that we
- * set last: inodes are used again, but whoever takes the lock over makes a directory with another time. The same
- * three are noted in a file of this daemon, so that after a kill -9 the next one finds its own locks and only those.
+ * Lock directories. mkdir decides who has the lock. Ours is known by its identity (base/fileid.h): whoever takes the lock
+ * over makes another directory. The identity is noted in a file of this daemon, so that after a kill -9 the next one
+ * finds its own locks and only those.
  * On pmxcfs (a FUSE file system) the cluster itself lets expired locks go when asked with utime(0); on a plain
- * directory nobody does, so the waiters do it, one at a time under a flock of the parent.
+ * directory nobody does, so the waiters do it, one at a time under a flock of the parent, which renewing and removing
+ * take, too: nobody removes what has just been renewed, or what another one has just made.
  * Invariant: a directory is removed only while it is, just before, still the one that was looked at.
  */
 #include "cluster/lock-dir.h"
@@ -52,22 +53,30 @@ void lock_dir_deinit(LockDir *d)
         *d = LOCK_DIR_INIT;
 }
 
+/* Of the nearest directory that exists: priv/lock is made with the first lock. */
 static bool is_fuse(const char *path)
 {
+        AUTO(freep) char *dir = strdup(path);
         struct statfs st;
+        char *slash;
 
-        return statfs(path, &st) == 0 && (uint64_t) st.f_type == FUSE_SUPER_MAGIC;
+        while (dir && statfs(dir, &st) < 0) {
+                slash = strrchr(dir, '/');
+                if (errno != ENOENT || !slash || slash == dir)
+                        return false;
+                *slash = '\0';
+        }
+        return dir && (uint64_t) st.f_type == FUSE_SUPER_MAGIC;
 }
 
-static bool is_same(const struct stat *st, dev_t dev, ino_t ino, struct timespec mtime)
+bool lock_dir_is_fuse(const LockDir *d)
 {
-        return S_ISDIR(st->st_mode) && st->st_dev == dev && st->st_ino == ino && st->st_mtim.tv_sec == mtime.tv_sec &&
-               st->st_mtim.tv_nsec == mtime.tv_nsec;
+        return is_fuse(d->parent);
 }
 
-static bool is_expired(const struct stat *st)
+static bool is_expired(const LockDir *d, const struct stat *st)
 {
-        return S_ISDIR(st->st_mode) && time(NULL) - st->st_mtim.tv_sec > LOCK_LIFE_SEC;
+        return S_ISDIR(st->st_mode) && time(NULL) - st->st_mtim.tv_sec > (time_t) d->life_sec;
 }
 
 /*
@@ -79,12 +88,12 @@ static void plain_expire(const LockDir *d)
         AUTO(closep) int fd = -EBADF;
         struct stat st;
 
-        if (lstat(d->path, &st) < 0 || !is_expired(&st))
+        if (lstat(d->path, &st) < 0 || !is_expired(d, &st))
                 return;
         fd = open(d->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
                 return; /* another one is at it */
-        if (lstat(d->path, &st) == 0 && is_expired(&st))
+        if (lstat(d->path, &st) == 0 && is_expired(d, &st))
                 (void) rmdir(d->path);
 }
 
@@ -105,33 +114,18 @@ static void lock_dir_expire(const LockDir *d)
  */
 static void note_write(const LockDir *d)
 {
-        char text[NOTE_MAX];
-        int n = snprintf(text, sizeof(text), "%llu %llu %lld %ld\n", (unsigned long long) d->dev,
-                         (unsigned long long) d->ino, (long long) d->mtime.tv_sec, d->mtime.tv_nsec);
+        char text[FILEID_TEXT_MAX];
         AUTO(closep) int fd = -EBADF;
         AUTO(freep) char *dir = strdup(d->note);
 
         if (!dir)
                 return;
+        fileid_print(&d->id, text);
         *strrchr(dir, '/') = '\0';
         if (fs_mkdir_p(dir, 0700) >= 0)
                 fd = open(d->note, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd >= 0)
-                (void) fs_write_all(fd, text, (size_t) n);
-}
-
-/* Remembers the directory as it is now. */
-static int lock_dir_remember(LockDir *d)
-{
-        struct stat st;
-
-        if (fstatat(d->fd, "", &st, AT_EMPTY_PATH) < 0)
-                return -errno;
-        d->dev = st.st_dev;
-        d->ino = st.st_ino;
-        d->mtime = st.st_mtim;
-        note_write(d);
-        return 0;
+                (void) fs_write_all(fd, text, strlen(text));
 }
 
 static int try_mkdir(const LockDir *d)
@@ -160,13 +154,14 @@ int lock_dir_take(LockDir *d)
         if (r < 0)
                 return r;
         d->fd = open(d->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        r = d->fd < 0 ? -errno : lock_dir_remember(d);
+        r = d->fd < 0 ? -errno : fileid_get(d->path, &d->id);
         if (r < 0) {
                 (void) rmdir(d->path); /* made a moment ago, so it is ours */
                 closep(&d->fd);
                 d->fd = -EBADF;
                 return r;
         }
+        note_write(d);
         d->is_shared = is_fuse(d->parent);
         d->is_held = true;
         return 0;
@@ -174,35 +169,51 @@ int lock_dir_take(LockDir *d)
 
 bool lock_dir_is_ours(const LockDir *d)
 {
-        struct stat st;
+        FileId now;
 
-        return d->is_held && lstat(d->path, &st) == 0 && is_same(&st, d->dev, d->ino, d->mtime);
+        return d->is_held && fileid_get(d->path, &now) >= 0 && fileid_equal(&now, &d->id);
+}
+
+/* On a plain directory looking and doing are one for all storaged; a cluster file system orders them itself. */
+static int guard_take(const LockDir *d)
+{
+        AUTO(closep) int fd = d->is_shared ? -EBADF : open(d->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd >= 0)
+                (void) flock(fd, LOCK_EX); /* held for two system calls only */
+        return TAKE_FD(fd);
 }
 
 int lock_dir_renew(LockDir *d)
 {
+        AUTO(closep) int guard = guard_take(d);
         struct timespec now[2];
 
         if (!lock_dir_is_ours(d))
                 return -ESTALE;
         (void) clock_gettime(CLOCK_REALTIME, &now[0]);
         now[1] = now[0];
-        if (utimensat(AT_FDCWD, d->path, now, AT_SYMLINK_NOFOLLOW) < 0)
-                return -errno;
-        return lock_dir_remember(d);
+        return utimensat(AT_FDCWD, d->path, now, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+void lock_dir_forget(LockDir *d)
+{
+        closep(&d->fd);
+        d->fd = -EBADF;
+        d->is_held = false;
 }
 
 int lock_dir_drop(LockDir *d)
 {
+        AUTO(closep) int guard = -EBADF;
         int r = 0;
 
         if (!d->is_held)
                 return 0;
+        guard = guard_take(d);
         if (lock_dir_is_ours(d) && rmdir(d->path) < 0)
                 r = -errno;
-        closep(&d->fd);
-        d->fd = -EBADF;
-        d->is_held = false;
+        lock_dir_forget(d);
         if (r >= 0)
                 (void) unlink(d->note); /* one that stays names a directory that is gone */
         return r;
@@ -222,17 +233,11 @@ int64_t lock_dir_get_age(const LockDir *d)
 /* 1 if the noted lock was still there and is dropped now. */
 static int recover_one(const char *path, const char *note)
 {
-        unsigned long long dev, ino;
         AUTO(freep) char *text = NULL;
-        struct timespec mtime;
-        long long sec;
-        struct stat st;
+        FileId noted, now;
 
-        if (fs_read_file(note, NOTE_MAX, &text, NULL) < 0 ||
-            sscanf(text, "%llu %llu %lld %ld", &dev, &ino, &sec, &mtime.tv_nsec) != 4)
-                return 0;
-        mtime.tv_sec = (time_t) sec;
-        if (lstat(path, &st) < 0 || !is_same(&st, (dev_t) dev, (ino_t) ino, mtime))
+        if (fs_read_file(note, NOTE_MAX, &text, NULL) < 0 || fileid_parse(text, &noted) < 0 ||
+            fileid_get(path, &now) < 0 || !fileid_equal(&noted, &now))
                 return 0;
         return rmdir(path) < 0 ? 0 : 1;
 }

@@ -6,6 +6,8 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "base/fileid.h"
+
 #define LOCK_LIFE_SEC 120 /* without a sign of life a lock may be taken over */
 
 typedef struct LockDir {
@@ -13,16 +15,15 @@ typedef struct LockDir {
         char *note;          /* <state>/locks/<name> */
         bool is_shared;      /* other nodes may be after it (FUSE: pmxcfs); a plain directory is this node's */
         bool is_held;
-        int fd; /* O_PATH, pins the inode while it is held */
-        dev_t dev;
-        ino_t ino;
-        struct timespec mtime; /* as we set it last */
+        unsigned life_sec; /* LOCK_LIFE_SEC; of a plain directory only: a cluster file system has its own */
+        int fd;            /* O_PATH, pins the inode while it is held */
+        FileId id;
 } LockDir;
 
-#define LOCK_DIR_INIT        \
-        (LockDir)            \
-        {                    \
-                .fd = -EBADF \
+#define LOCK_DIR_INIT                                      \
+        (LockDir)                                          \
+        {                                                  \
+                .life_sec = LOCK_LIFE_SEC, .fd = -EBADF \
         }
 
 enum {
@@ -33,12 +34,15 @@ int lock_dir_init(LockDir *d, const char *cluster_dir, const char *state_dir, co
 void lock_dir_deinit(LockDir *d);
 /* 0, LOCK_DIR_E_BUSY, or a negative errno (-EROFS: no quorum). Drops one whose holder is dead on the way. */
 int lock_dir_take(LockDir *d);
-/* The directory is the one we made and nobody has touched it since. */
+/* The directory is the one we made. */
 bool lock_dir_is_ours(const LockDir *d);
 /* A sign of life. -ESTALE: not ours any more. */
 int lock_dir_renew(LockDir *d);
 /* Removes it if it is ours. */
 int lock_dir_drop(LockDir *d);
+/* Only forgets it: it is not ours any more, or may not be by the time we had removed it. */
+void lock_dir_forget(LockDir *d);
+bool lock_dir_is_fuse(const LockDir *d);
 /* Seconds since the holder's last sign of life, -1 if there is no directory. */
 int64_t lock_dir_get_age(const LockDir *d);
 /* Drops the locks that a killed daemon with this state_dir has left. Their number, or a negative errno. */

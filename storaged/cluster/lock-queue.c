@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The line in front of one lock. Only the first in line is after the directory (lock-dir.c), tried at once and then on
- * a timer. A release hands the directory on to the next in line without giving it up, but only a few times in a row,
+ * a timer. On a cluster file system in user space, which may keep a caller waiting while it has no quorum, the
+ * directory is made, renewed and removed by a thread beside the loop (base/offload.c); elsewhere at once. A release hands the directory on to the next in line without giving it up, but only a few times in a row,
  * so that other nodes get their turn.
  * Every callback comes from the event loop, one per turn, and is the last thing done in that turn: it may release,
  * ask again or free its owner. Those that fail are moved to a list of their own first, for the same reason.
@@ -20,7 +21,7 @@
 
 #define RETRY_FIRST_USEC (50 * USEC_PER_MSEC)
 #define RETRY_MAX_USEC (500 * USEC_PER_MSEC)
-#define RENEW_USEC (30 * USEC_PER_SEC)
+#define RENEWALS_PER_LIFE 4u
 #define HAND_OVERS_MAX 16
 #define PAUSE_USEC (20 * USEC_PER_MSEC) /* for the other nodes, after that many */
 
@@ -114,67 +115,205 @@ static void queue_fail_all(LockQueue *q, int error)
                                          q->dir.parent, strerror(-error));
                 lock_fail(lock);
         }
-        lock_queue_remove(q);
+        lock_queue_tidy(q);
+}
+
+/* --- the directory */
+
+static void work_run(OffloadJob *job)
+{
+        LockQueue *q = job->userdata;
+
+        if (q->work == LOCK_WORK_TAKE)
+                q->result = lock_dir_take(&q->dir);
+        else if (q->work == LOCK_WORK_RENEW)
+                q->result = lock_dir_renew(&q->dir);
+        else
+                q->result = lock_dir_drop(&q->dir);
+}
+
+static void queue_begin(LockQueue *q, enum lock_work work)
+{
+        ClusterLocks *l = q->locks;
+
+        q->work = work;
+        q->begun_usec = clock_usec(CLOCK_BOOTTIME);
+        l->may_block = l->may_block || lock_dir_is_fuse(&q->dir);
+        if (l->may_block && offload_submit(l->offload, &q->job) >= 0)
+                return;
+        work_run(&q->job);
+        q->job.done(&q->job);
+}
+
+static void renew_after(LockQueue *q, uint64_t usec)
+{
+        (void) sd_event_source_set_time(q->renew, now_usec() + usec);
+        (void) sd_event_source_set_enabled(q->renew, SD_EVENT_ONESHOT);
+}
+
+static uint64_t renew_usec(const LockQueue *q)
+{
+        return q->locks->life_sec * USEC_PER_SEC / RENEWALS_PER_LIFE;
+}
+
+/* After its life others may have taken it: it is neither renewed nor removed any more, whatever is there. */
+static bool is_alive(const LockQueue *q)
+{
+        return clock_usec(CLOCK_BOOTTIME) - q->alive_usec < q->locks->life_sec * USEC_PER_SEC;
 }
 
 static int on_renew(sd_event_source *source, uint64_t usec, void *userdata)
 {
         LockQueue *q = userdata;
-        int r = lock_dir_renew(&q->dir);
-
-        (void) usec;
-        if (r == -ESTALE)
-                log_warning("cluster lock '%s' is lost: somebody removed or took %s", q->name, q->dir.path);
-        else if (r < 0)
-                log_full(LOG_WARNING, r, NULL, "can't renew cluster lock '%s'", q->name);
-        (void) sd_event_source_set_time(source, now_usec() + RENEW_USEC);
-        return sd_event_source_set_enabled(source, r == -ESTALE ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
-}
-
-/* Gets the directory for the first in line: 0, LOCK_DIR_E_BUSY or a negative errno. */
-static int queue_take_dir(LockQueue *q)
-{
-        int r;
-
-        if (!lock_queue_is_quorate(q, NULL))
-                return -EROFS;
-        if (q->is_local || lock_dir_is_ours(&q->dir))
-                return 0;              /* handed over */
-        (void) lock_dir_drop(&q->dir); /* only forgets: it was taken from us */
-        q->n_handed_over = 0;
-        r = lock_dir_take(&q->dir);
-        if (r != 0)
-                return r;
-        r = fault_point("lock.acquired");
-        if (r < 0) {
-                (void) lock_dir_drop(&q->dir);
-                return r;
-        }
-        (void) sd_event_source_set_time(q->renew, now_usec() + RENEW_USEC);
-        return sd_event_source_set_enabled(q->renew, SD_EVENT_ONESHOT);
-}
-
-static int on_step(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        LockQueue *q = userdata;
-        ClusterLock *lock = TAILQ_FIRST(&q->waiting);
-        int r;
 
         (void) source;
         (void) usec;
-        if (q->holder || !lock)
+        if (q->work != LOCK_WORK_NONE || !q->has_dir || q->is_lost)
                 return 0;
-        r = queue_take_dir(q);
+        if (!is_alive(q)) {
+                q->is_lost = true;
+                log_warning("cluster lock '%s' is lost: this daemon gave no sign of life for %u s", q->name,
+                            q->locks->life_sec);
+                return 0;
+        }
+        queue_begin(q, LOCK_WORK_RENEW);
+        return 0;
+}
+
+static void on_renewed(LockQueue *q, int r)
+{
+        if (r >= 0)
+                q->alive_usec = q->begun_usec;
+        else if (r == -ESTALE)
+                log_warning("cluster lock '%s' is lost: somebody removed or took %s", q->name, q->dir.path);
+        else
+                log_full(LOG_WARNING, r, NULL, "can't renew cluster lock '%s'", q->name);
+        q->is_lost = r == -ESTALE;
+        if (!q->is_lost)
+                renew_after(q, renew_usec(q));
+}
+
+/* Returns a failure that all in line have to be told. */
+static int on_taken(LockQueue *q, int r)
+{
         if (r == LOCK_DIR_E_BUSY) {
                 queue_try_after(q, q->pause_usec);
                 q->pause_usec = q->pause_usec * 3 / 2 > RETRY_MAX_USEC ? RETRY_MAX_USEC : q->pause_usec * 3 / 2;
                 return 0;
         }
-        if (r < 0) {
+        if (r < 0)
+                return r;
+        q->has_dir = true;
+        q->is_lost = false;
+        q->id = q->dir.id;
+        q->alive_usec = q->begun_usec;
+        q->n_handed_over = 0;
+        q->pause_usec = RETRY_FIRST_USEC;
+        renew_after(q, renew_usec(q));
+        queue_try_after(q, 0);
+        return fault_point("lock.acquired");
+}
+
+static void on_dropped(LockQueue *q)
+{
+        q->has_dir = q->is_lost = false;
+        q->n_handed_over = 0;
+        (void) sd_event_source_set_enabled(q->renew, SD_EVENT_OFF);
+        queue_try_after(q, !q->is_yielding ? 0 : q->dir.is_shared ? PAUSE_USEC : USEC_PER_MSEC);
+        q->is_yielding = false;
+}
+
+/* Whatever was done: who came, left or failed meanwhile is seen to here. */
+static void work_done(OffloadJob *job)
+{
+        LockQueue *q = job->userdata;
+        enum lock_work work = q->work;
+        int r = 0;
+
+        q->work = LOCK_WORK_NONE;
+        if (work == LOCK_WORK_TAKE)
+                r = on_taken(q, q->result);
+        else if (work == LOCK_WORK_RENEW)
+                on_renewed(q, q->result);
+        else
+                on_dropped(q);
+        if (r < 0)
                 queue_fail_all(q, r);
+        else if (!q->holder && TAILQ_EMPTY(&q->waiting))
+                lock_queue_tidy(q);
+        else if (!q->holder && work == LOCK_WORK_RENEW)
+                queue_try_after(q, 0);
+}
+
+static void queue_give_back(LockQueue *q)
+{
+        bool keeps = fault_point("lock.before-release") < 0; /* as if it could not be removed */
+
+        if (keeps || q->is_lost || !is_alive(q))
+                lock_dir_forget(&q->dir);
+        queue_begin(q, LOCK_WORK_DROP);
+}
+
+void lock_queue_tidy(LockQueue *q)
+{
+        if (q->holder || !TAILQ_EMPTY(&q->waiting) || q->work != LOCK_WORK_NONE)
+                return;
+        if (q->has_dir)
+                queue_give_back(q);
+        else
+                lock_queue_remove(q);
+}
+
+void lock_queue_drop_at_end(LockQueue *q)
+{
+        if (q->work == LOCK_WORK_NONE && q->has_dir && q->locks->may_block)
+                queue_give_back(q);
+}
+
+/* The directory is there and still the one we made; costs one look. */
+static bool queue_has_its_dir(const LockQueue *q)
+{
+        FileId now;
+
+        return q->has_dir && !q->is_lost && is_alive(q) && fileid_get(q->dir.path, &now) >= 0 &&
+               fileid_equal(&now, &q->id);
+}
+
+int lock_queue_check(const LockQueue *q, struct storaged_error *err)
+{
+        int r = lock_queue_is_quorate(q, err) ? 0 : -EROFS;
+
+        if (r < 0 || q->is_local || queue_has_its_dir(q))
+                return r;
+        return error_set(err, -ESTALE,
+                         "cluster lock '%s' was lost while this was under way (%s): nothing was changed by this step; "
+                         "see what is there and try again",
+                         q->name,
+                         is_alive(q) ? "somebody removed or took it" : "this node gave no sign of life for too long");
+}
+
+/* --- the line */
+
+static int on_step(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        LockQueue *q = userdata;
+        ClusterLock *lock = TAILQ_FIRST(&q->waiting);
+
+        (void) source;
+        (void) usec;
+        if (q->holder || !lock || q->work != LOCK_WORK_NONE)
+                return 0;
+        if (!lock_queue_is_quorate(q, NULL)) {
+                queue_fail_all(q, -EROFS);
                 return 0;
         }
-        q->pause_usec = RETRY_FIRST_USEC;
+        if (!q->is_local && !queue_has_its_dir(q)) {
+                if (q->has_dir)
+                        lock_dir_forget(&q->dir); /* it was taken from us */
+                q->has_dir = false;
+                queue_begin(q, LOCK_WORK_TAKE);
+                return 0;
+        }
         TAILQ_REMOVE(&q->waiting, lock, entry);
         q->holder = lock;
         lock->deadline = sd_event_source_disable_unref(lock->deadline);
@@ -186,7 +325,9 @@ static int on_step(sd_event_source *source, uint64_t usec, void *userdata)
 static void error_set_timeout(const LockQueue *q, ClusterLock *lock)
 {
         unsigned long long waited = (now_usec() - lock->asked_usec) / USEC_PER_SEC;
-        int64_t age = q->is_local ? -1 : lock_dir_get_age(&q->dir);
+        bool is_hanging = q->work != LOCK_WORK_NONE &&
+                          (clock_usec(CLOCK_BOOTTIME) - q->begun_usec) * 2 > now_usec() - lock->asked_usec;
+        int64_t age = q->is_local || q->work != LOCK_WORK_NONE ? -1 : lock_dir_get_age(&q->dir);
 
         if (q->holder)
                 (void) error_set(&lock->error, -ETIMEDOUT,
@@ -195,12 +336,17 @@ static void error_set_timeout(const LockQueue *q, ClusterLock *lock)
                                  q->name, waited,
                                  (unsigned long long) (now_usec() - q->holder->held_usec) / USEC_PER_SEC,
                                  q->holder->reason ? " for: " : "", q->holder->reason ? q->holder->reason : "");
+        else if (is_hanging)
+                (void) error_set(&lock->error, -ETIMEDOUT,
+                                 "lock '%s' was not taken within %llu s: the cluster file system does not answer (%s); "
+                                 "try again when it does",
+                                 q->name, waited, q->dir.parent);
         else if (age >= 0)
                 (void) error_set(&lock->error, -ETIMEDOUT,
                                  "lock '%s' was not free within %llu s: held by another node or program (%s, last sign "
                                  "of life %lld s ago); "
                                  "try again, a dead holder's lock ends %d s after its last sign of life",
-                                 q->name, waited, q->dir.path, (long long) age, LOCK_LIFE_SEC);
+                                 q->name, waited, q->dir.path, (long long) age, (int) q->locks->life_sec);
         else
                 (void) error_set(&lock->error, -ETIMEDOUT, "lock '%s' was not free within %llu s; try again", q->name,
                                  waited);
@@ -217,8 +363,7 @@ int lock_on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
                 return 0;
         error_set_timeout(q, lock);
         lock_fail(lock);
-        if (!q->holder && TAILQ_EMPTY(&q->waiting))
-                lock_queue_remove(q);
+        lock_queue_tidy(q);
         return 0;
 }
 
@@ -233,10 +378,12 @@ int lock_queue_new(ClusterLocks *l, const char *name, bool is_local, LockQueue *
         q->is_local = is_local;
         q->pause_usec = RETRY_FIRST_USEC;
         TAILQ_INIT(&q->waiting);
+        q->job = (OffloadJob){ .run = work_run, .done = work_done, .userdata = q };
         q->dir = LOCK_DIR_INIT;
         r = lock_dir_init(&q->dir, l->cluster_dir, l->state_dir, name);
         if (r < 0)
                 return r;
+        q->dir.life_sec = l->life_sec;
         q->name = strdup(name);
         if (!q->name)
                 return -ENOMEM;
@@ -264,23 +411,16 @@ LockQueue *lock_queue_find(const ClusterLocks *l, const char *name, bool is_loca
 
 void lock_queue_release(LockQueue *q)
 {
-        bool hand_over = q->is_local || (q->n_handed_over < HAND_OVERS_MAX && lock_dir_is_ours(&q->dir));
+        bool keeps = q->is_local || (q->n_handed_over < HAND_OVERS_MAX && queue_has_its_dir(q));
 
         q->holder = NULL;
         if (TAILQ_EMPTY(&q->waiting)) {
-                if (fault_point("lock.before-release") < 0)
-                        q->dir.is_held = false; /* as if it could not be removed */
-                lock_queue_remove(q);
-                return;
-        }
-        if (hand_over) {
+                lock_queue_tidy(q);
+        } else if (keeps || q->work != LOCK_WORK_NONE) {
                 q->n_handed_over++;
                 queue_try_after(q, 0);
-                return;
+        } else {
+                q->is_yielding = true;
+                queue_give_back(q);
         }
-        (void) fault_point("lock.before-release");
-        (void) lock_dir_drop(&q->dir);
-        (void) sd_event_source_set_enabled(q->renew, SD_EVENT_OFF);
-        q->n_handed_over = 0;
-        queue_try_after(q, q->dir.is_shared ? PAUSE_USEC : USEC_PER_MSEC);
 }

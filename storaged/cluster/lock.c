@@ -19,6 +19,7 @@
 #include "wire/json.h"
 
 #define NAME_MAX_BYTES 200
+#define END_WAIT_USEC (3 * USEC_PER_SEC)
 
 int cluster_locks_new(ClusterLocks **ret, const char *cluster_dir, const char *state_dir, const char *node,
                       sd_event *event, struct storaged_error *err)
@@ -34,11 +35,14 @@ int cluster_locks_new(ClusterLocks **ret, const char *cluster_dir, const char *s
         l->cluster_dir = strdup(cluster_dir);
         l->state_dir = strdup(state_dir);
         l->node = strdup(node);
+        l->life_sec = LOCK_LIFE_SEC;
         if (!l->cluster_dir || !l->state_dir || !l->node)
                 return error_set(err, -ENOMEM, "out of memory");
         r = sd_event_add_defer(event, &l->tell_failed, lock_on_tell_failed, l);
         if (r >= 0)
                 r = sd_event_source_set_enabled(l->tell_failed, SD_EVENT_OFF);
+        if (r >= 0)
+                r = offload_new(&l->offload, event);
         if (r < 0)
                 return error_set(err, r, "can't set up the cluster locks: %s", strerror(-r));
         r = lock_dir_recover(cluster_dir, state_dir);
@@ -53,6 +57,11 @@ int cluster_locks_new(ClusterLocks **ret, const char *cluster_dir, const char *s
 void cluster_locks_set_membership(ClusterLocks *l, const Membership *m)
 {
         l->membership = m;
+}
+
+void cluster_locks_set_life(ClusterLocks *l, unsigned seconds)
+{
+        l->life_sec = seconds;
 }
 
 void cluster_locks_stop(ClusterLocks *l)
@@ -71,8 +80,7 @@ void cluster_locks_stop(ClusterLocks *l)
                                          "storaged stops while this waits for lock '%s'; nothing was changed", q->name);
                         lock_fail(lock);
                 }
-                if (!q->holder)
-                        lock_queue_remove(q);
+                lock_queue_tidy(q);
         }
         while (!TAILQ_EMPTY(&l->failed))
                 (void) lock_on_tell_failed(l->tell_failed, l);
@@ -89,14 +97,22 @@ ClusterLocks *cluster_locks_free(ClusterLocks *l)
                 TAILQ_REMOVE(&l->failed, lock, entry);
                 (void) lock_free(lock);
         }
-        while ((q = TAILQ_FIRST(&l->queues))) {
+        TAILQ_FOREACH(q, &l->queues, entry)
+        {
                 while ((lock = TAILQ_FIRST(&q->waiting))) {
                         TAILQ_REMOVE(&q->waiting, lock, entry);
                         (void) lock_free(lock);
                 }
-                (void) lock_free(q->holder);
-                lock_queue_remove(q);
+                q->holder = lock_free(q->holder);
+                lock_queue_drop_at_end(q);
         }
+        /* What hangs in the kernel is left to the end of the process; its notes tell the next daemon. */
+        if (offload_end(l->offload, END_WAIT_USEC)) {
+                log_warning("the cluster file system does not answer: locks held there live until they expire");
+                return NULL;
+        }
+        while ((q = TAILQ_FIRST(&l->queues)))
+                lock_queue_remove(q);
         (void) sd_event_source_disable_unref(l->tell_failed);
         (void) sd_event_unref(l->event);
         free(l->cluster_dir);
@@ -165,17 +181,36 @@ ClusterLock *cluster_lock_release(ClusterLock *lock)
                 lock_queue_release(q);
         } else {
                 TAILQ_REMOVE(&q->waiting, lock, entry);
-                if (!q->holder && TAILQ_EMPTY(&q->waiting))
-                        lock_queue_remove(q);
+                lock_queue_tidy(q);
         }
         return lock_free(lock);
 }
 
-bool cluster_lock_is_held(const ClusterLock *lock)
+int cluster_lock_check(const ClusterLock *lock, struct storaged_error *err)
 {
         const LockQueue *q = lock->queue;
 
-        return q && q->holder == lock && (q->is_local || (lock_queue_is_quorate(q, NULL) && lock_dir_is_ours(&q->dir)));
+        if (!q || q->holder != lock)
+                return error_set(err, -ESTALE, "the lock is not held any more");
+        return lock_queue_check(q, err);
+}
+
+bool cluster_lock_is_held(const ClusterLock *lock)
+{
+        return cluster_lock_check(lock, NULL) >= 0;
+}
+
+int cluster_lock_identify(const ClusterLock *lock, json_object *o)
+{
+        const LockQueue *q = lock->queue;
+        char id[FILEID_TEXT_MAX];
+        int r;
+
+        if (!q || q->is_local)
+                return 0;
+        fileid_print(&q->id, id);
+        r = json_add_string(o, "lock", q->dir.path);
+        return r < 0 ? r : json_add_string(o, "id", id);
 }
 
 /* {name, node?, reason?, held_for?, waiting} */

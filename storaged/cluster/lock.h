@@ -32,6 +32,9 @@ DEFINE_CLEANUP(ClusterLocks *, cluster_locks_free)
 /* From now on locks of the cluster are refused at once while `m` is not quorate; NULL: only the file system decides. */
 void cluster_locks_set_membership(ClusterLocks *l, const Membership *m);
 
+/* How long a lock on a plain directory lives without a sign of life; the same on all nodes. Default: 120 s. */
+void cluster_locks_set_life(ClusterLocks *l, unsigned seconds);
+
 /* Called once: with the lock held (lock != NULL), or with err: -ETIMEDOUT past the deadline, -EROFS/-EACCES without
  * quorum. */
 typedef void (*cluster_lock_fn)(void *userdata, ClusterLock *lock, const struct storaged_error *err);
@@ -46,7 +49,13 @@ int cluster_lock_acquire(ClusterLocks *l, const char *name, bool is_local, const
                          cluster_lock_fn fn, void *userdata, ClusterLock **ret_waiting);
 /* Gives it back (or leaves the queue); NULL is fine. */
 ClusterLock *cluster_lock_release(ClusterLock *lock);
-/* True while it is still ours: the directory is the one that was made, and there is quorum. Ask before a commit. */
+/*
+ * 0 while it is still ours: the directory is the one that was made, its life is not over, and there is quorum; -ESTALE,
+ * -EROFS. Ask before a commit.
+ */
+int cluster_lock_check(const ClusterLock *lock, struct storaged_error *err);
 bool cluster_lock_is_held(const ClusterLock *lock);
+/* Adds {"lock": its directory, "id": that directory's identity}: by that another process can see the same. */
+int cluster_lock_identify(const ClusterLock *lock, json_object *o);
 /* [{name, node?, reason?, held_for?, waiting}], without node: held elsewhere; new reference, NULL: out of memory. */
 json_object *cluster_locks_to_json(const ClusterLocks *l);

@@ -80,10 +80,10 @@ static int activation_new(VolumeJob *j, Activation **ret, struct storaged_error 
 /* Work that was stopped for longer than its lock lives must not write any more. */
 static int check_lock(const Activation *a, struct storaged_error *err)
 {
-        if (cluster_lock_is_held(a->job->lock))
-                return 0;
-        return error_set(err, -EAGAIN, "volume '%s': the lock of storage '%s' was lost meanwhile: try again", a->volid,
-                         a->job->storage);
+        struct storaged_error why = STORAGED_ERROR_INIT;
+        int r = cluster_lock_check(a->job->lock, &why);
+
+        return r < 0 ? error_set(err, r, "volume '%s': %s", a->volid, why.text) : 0;
 }
 
 int activation_store_lease(Activation *a, struct storaged_error *err)

@@ -333,6 +333,8 @@ static int core_open_rooms(Core *c, const CoreOptions *o, struct storaged_error 
         if (r < 0)
                 return r;
         cluster_locks_set_membership(c->locks, c->members);
+        if (o->lock_life_s > 0)
+                cluster_locks_set_life(c->locks, o->lock_life_s);
         r = task_store_new(&c->tasks, &c->paths, c->node, c->event, err);
         if (r < 0)
                 return r;

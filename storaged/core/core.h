@@ -41,6 +41,7 @@ typedef struct CoreOptions {
         unsigned port;           /* for other nodes; 0: the default */
         unsigned max_workers;    /* processes at one time, tasks included */
         unsigned max_abandoned;  /* workers hanging in the kernel that are put up with */
+        unsigned lock_life_s;    /* of cluster locks in a plain directory; 0: the default */
         unsigned gone_after_s;   /* out of the cluster for so long, a node is fenced; 0: the default */
         bool is_passive;         /* reads only: no storages, tasks or locks, nothing is made; beside a running daemon */
 } CoreOptions;

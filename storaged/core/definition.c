@@ -159,7 +159,7 @@ static int edit_store_secrets(Edit *e, struct storaged_error *err)
 
 static int edit_write(Edit *e, struct storaged_error *err)
 {
-        int r;
+        int r, fault = fault_point("config.before-write");
 
         r = node_check_quorum(e->core, NULL, err);
         if (r < 0)
@@ -169,7 +169,7 @@ static int edit_write(Edit *e, struct storaged_error *err)
                                  "storage '%s': the lock '%s' was lost while the change was made; nothing was written, "
                                  "try again",
                                  e->id, LOCK_NAME);
-        r = fault_point("config.before-write");
+        r = fault;
         if (r >= 0)
                 r = fs_write_atomic(e->core->paths.config, e->text, strlen(e->text), CONFIG_MODE);
         if (r < 0)

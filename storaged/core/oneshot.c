@@ -80,6 +80,13 @@ static void on_progress(void *userdata, uint64_t done, uint64_t total)
                 o->call.progress(o->call.userdata, done, total);
 }
 
+static int on_ask(void *userdata, json_object *ret, struct storaged_error *err)
+{
+        OneShot *o = userdata;
+
+        return o->call.ask && !o->is_over ? o->call.ask(o->call.userdata, ret, err) : 0;
+}
+
 static int oneshot_call(OneShot *o, struct storaged_error *err)
 {
         WorkerCall call = { .op = o->op,
@@ -88,6 +95,7 @@ static int oneshot_call(OneShot *o, struct storaged_error *err)
                             .timeout_usec = o->call.timeout_usec,
                             .done = on_done,
                             .progress = on_progress,
+                            .ask = on_ask,
                             .userdata = o };
 
         return worker_call(o->worker, &call, err);

@@ -303,6 +303,13 @@ static void on_call_progress(void *userdata, uint64_t done, uint64_t total)
                 rt->queue->call.progress(rt->queue->call.userdata, done, total);
 }
 
+static int on_call_ask(void *userdata, json_object *ret, struct storaged_error *err)
+{
+        StorageRuntime *rt = userdata;
+
+        return rt->queue && rt->queue->call.ask ? rt->queue->call.ask(rt->queue->call.userdata, ret, err) : 0;
+}
+
 /* The activation before the first call that needs it; its failure is that call's failure. */
 static void on_activated(void *userdata, const char *body, size_t len, const struct storaged_error *err)
 {
@@ -343,6 +350,7 @@ static void runtime_advance(StorageRuntime *rt)
                                     .timeout_usec = q->call.timeout_usec,
                                     .done = on_call_done,
                                     .progress = on_call_progress,
+                                    .ask = on_call_ask,
                                     .userdata = rt };
 
                 if (activate)

@@ -33,6 +33,7 @@ typedef struct StorageCall {
         bool is_pure;        /* only computes: answered even while the storage hangs */
         worker_done_fn done; /* called exactly once if the submission returned 0, maybe before it returned */
         worker_progress_fn progress;
+        worker_ask_fn ask; /* or NULL */
         void (*log)(void *userdata, int level,
                     const char *text); /* of a worker of its own; besides the journal; or NULL */
         void *userdata;

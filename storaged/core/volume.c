@@ -311,6 +311,15 @@ static void on_progress(void *userdata, uint64_t done, uint64_t total)
                 task_progress(j->task, done, total);
 }
 
+/* What was stopped for longer than its lock lives commits nothing. */
+static int on_ask(void *userdata, json_object *ret, struct storaged_error *err)
+{
+        const VolumeJob *j = userdata;
+        int r = j->lock ? cluster_lock_check(j->lock, err) : 0;
+
+        return r < 0 || !j->lock ? r : cluster_lock_identify(j->lock, ret);
+}
+
 /* --- the steps */
 
 static bool has_flag(const StorageConfig *s, const char *property)
@@ -342,6 +351,7 @@ int volume_job_submit(VolumeJob *j, const char *op, worker_done_fn done, struct 
                              .is_pure = j->op->is_pure,
                              .done = done,
                              .progress = on_progress,
+                             .ask = on_ask,
                              .userdata = j };
 
         if (!s && j->op->is_pure) /* computed: the storage may be disabled or another node's */

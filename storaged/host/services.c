@@ -10,12 +10,14 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/fileid.h"
 #include "base/proc.h"
 #include "base/str.h"
 #include "wire/frame.h"
@@ -111,6 +113,76 @@ static int service_progress(void *handle, uint64_t done, uint64_t total)
         if (frame_send(s->socket, FRAME_PROGRESS, s->call, body, (size_t) n, -1) < 0)
                 return -ECANCELED;
         return 0;
+}
+
+/* One whole message of the daemon; it sends only cancels and answers while a call runs. */
+static int receive_answer(Services *s, StrBuf *ret)
+{
+        char packet[sizeof(FrameHeader) + FRAME_PIECE_MAX];
+
+        for (;;) {
+                FrameHeader h;
+                ssize_t n = recv(s->socket, packet, sizeof(packet), 0);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < (ssize_t) sizeof(h))
+                        return -ECANCELED; /* the daemon is gone */
+                (void) memcpy(&h, packet, sizeof(h));
+                if (h.magic != FRAME_MAGIC || h.version != FRAME_VERSION || h.call != s->call)
+                        continue;
+                if (h.type == FRAME_CANCEL)
+                        s->is_cancelled = true;
+                if (h.type != FRAME_ANSWER)
+                        continue;
+                strbuf_add(ret, packet + sizeof(h), (size_t) n - sizeof(h));
+                return strbuf_error(ret);
+        }
+}
+
+/* The daemon says that it holds the lock, and which directory that is; that it is there still, this process sees. */
+static int judge_answer(const char *text, size_t len, struct storaged_error *err)
+{
+        AUTO_JSON *answer = NULL;
+        const char *path, *id;
+        FileId held, now;
+        int r = json_parse(text, len, &answer);
+
+        if (r < 0)
+                return error_set(err, r, "what storaged says of the lock can't be read");
+        r = (int) json_get_int(answer, "code", 0);
+        if (r < 0)
+                return error_set(err, r, "%s", json_get_string(answer, "text"));
+        path = json_get_string(answer, "lock");
+        id = json_get_string(answer, "id");
+        if (!path || !id)
+                return 0;
+        if (fileid_parse(id, &held) >= 0 && fileid_get(path, &now) >= 0 && fileid_equal(&held, &now))
+                return 0;
+        return error_set(err, -ESTALE,
+                         "the cluster lock %s was lost while this was under way: nothing was changed by this step; see "
+                         "what is there and try again",
+                         path);
+}
+
+static int service_may_commit(void *handle, struct storaged_error *err)
+{
+        Services *s = handle;
+        AUTO(strbuf_deinit) StrBuf answer = STRBUF_INIT;
+        int r = fault_point("commit.before-ask");
+
+        if (r < 0)
+                return error_set(err, r, "can't ask whether the lock still holds: %s", strerror(-r));
+        if (s->socket < 0)
+                return 0;
+        r = frame_send(s->socket, FRAME_ASK, s->call, "{}", 2, -1);
+        if (r >= 0)
+                r = receive_answer(s, &answer);
+        if (r >= 0 && is_cancelled(s))
+                r = -ECANCELED;
+        if (r < 0)
+                return error_set(err, r, "storaged did not say that the lock still holds: %s", strerror(-r));
+        return judge_answer(answer.data, answer.len, err);
 }
 
 /* A plugin's run: its own userdata for its lines, ours for the question whether to go on. */
@@ -247,6 +319,7 @@ void services_init(Services *s, int socket, int log_level, uint32_t naming)
                         .parse_volname = service_parse_volname,
                         .next_disk_name = service_next_disk_name,
                         .give_up = service_give_up,
+                        .may_commit = service_may_commit,
                 },
                 .socket = socket,
                 .log_level = log_level,

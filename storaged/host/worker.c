@@ -70,6 +70,7 @@ struct Worker {
         uint64_t timeout_usec, since_usec;
         worker_done_fn done;
         worker_progress_fn progress;
+        worker_ask_fn ask;
         void *call_userdata;
 };
 
@@ -395,6 +396,28 @@ static void on_progress_or_log(Worker *w, const Frame *f)
                 w->progress(w->call_userdata, json_get_uint(o, "done", 0), json_get_uint(o, "total", 0));
 }
 
+/* The worker waits for it; an answer that does not reach it is a no. */
+static void on_ask(Worker *w, const Frame *f)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        AUTO_JSON *answer = json_object_new_object();
+        const char *text;
+        int r = 0;
+
+        if (!answer)
+                return;
+        if (!w->has_call || f->call != w->call_number)
+                r = error_set(&err, -ECANCELED, "this call was given up");
+        else if (w->ask)
+                r = w->ask(w->call_userdata, answer, &err);
+        if (r < 0) {
+                (void) json_add_int(answer, "code", r);
+                (void) json_add_string(answer, "text", err.text);
+        }
+        text = json_text(answer);
+        (void) frame_send(w->fd, FRAME_ANSWER, f->call, text, strlen(text), -1);
+}
+
 /* Returns false when `w` may be gone and no more may be read. */
 static bool worker_handle(Worker *w, const Frame *f)
 {
@@ -407,6 +430,9 @@ static bool worker_handle(Worker *w, const Frame *f)
         case FRAME_PROGRESS:
         case FRAME_LOG:
                 on_progress_or_log(w, f);
+                return true;
+        case FRAME_ASK:
+                on_ask(w, f);
                 return true;
         case FRAME_ERROR:
                 error_from_frame(f, w->label, &err);
@@ -670,6 +696,7 @@ int worker_call(Worker *w, const WorkerCall *call, struct storaged_error *err)
         w->timeout_usec = call->timeout_usec;
         w->done = call->done;
         w->progress = call->progress;
+        w->ask = call->ask;
         w->call_userdata = call->userdata;
         if (w->is_ready)
                 call_send(w);

@@ -34,6 +34,11 @@ typedef void (*worker_gone_fn)(void *userdata, Worker *w, const struct storaged_
 /* Result of a call: exactly one of body (JSON text, `len` bytes) and err is set. */
 typedef void (*worker_done_fn)(void *userdata, const char *body, size_t len, const struct storaged_error *err);
 typedef void (*worker_progress_fn)(void *userdata, uint64_t done, uint64_t total);
+/*
+ * The worker is about to commit: 0 if what guards the call still holds (then `ret` may get members that let the worker
+ * see it, docs/protocol.md "answer"), else -errno with `err`: it commits nothing.
+ */
+typedef int (*worker_ask_fn)(void *userdata, json_object *ret, struct storaged_error *err);
 typedef void (*worker_log_fn)(void *userdata, int level, const char *text);
 
 typedef struct WorkerSpec {
@@ -59,6 +64,7 @@ typedef struct WorkerCall {
         uint64_t timeout_usec; /* longest time without an answer or a sign of progress; 0: none */
         worker_done_fn done;
         worker_progress_fn progress; /* or NULL */
+        worker_ask_fn ask;           /* or NULL: nothing guards it */
         void *userdata;
 } WorkerCall;
 

@@ -30,7 +30,7 @@ int frame_decode(const void *packet, size_t len, FrameHeader *ret_header, const 
         memcpy(&h, packet, sizeof(h));
         if (h.magic != FRAME_MAGIC || h.version != FRAME_VERSION || h.reserved != 0)
                 return -EPROTO;
-        if (h.type < FRAME_CALL || h.type > FRAME_CANCEL || (h.flags & ~FRAME_MORE))
+        if (h.type < FRAME_CALL || h.type >= FRAME_TYPE_MAX || (h.flags & ~FRAME_MORE))
                 return -EPROTO;
         if (h.length != len - sizeof(h) || h.length > FRAME_PIECE_MAX)
                 return -EPROTO;

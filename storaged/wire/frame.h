@@ -25,6 +25,9 @@ enum frame_type {
         FRAME_LOG = 5,      /* worker → daemon: {"level", "text"} */
         FRAME_READY = 6,    /* worker → daemon once it has loaded and started its plugin: {"pid"} */
         FRAME_CANCEL = 7,   /* daemon → worker: stop the current call at its next progress point */
+        FRAME_ASK = 8,      /* worker → daemon, just before it changes something: does the call's lock still hold? */
+        FRAME_ANSWER = 9,   /* daemon → worker: {} or {"lock", "id"}: yes; {"code": -errno, "text"}: no */
+        FRAME_TYPE_MAX,
 };
 
 enum { FRAME_MORE = 1 << 0 };

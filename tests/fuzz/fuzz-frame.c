@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 r = frame_assembler_feed(&a, data, n, -EBADF, &f);
                 fed += n;
                 if (r > 1 ||
-                    (r > 0 && (f.type < FRAME_CALL || f.type > FRAME_CANCEL || f.body.len > fed || a.has_partial)))
+                    (r > 0 && (f.type < FRAME_CALL || f.type >= FRAME_TYPE_MAX || f.body.len > fed || a.has_partial)))
                         abort();
                 if (r < 0 && (f.body.data || a.has_partial))
                         abort();

@@ -30,7 +30,7 @@ class Nodes(DaemonTest):
         self.nodes = {}
 
     def node(self, name, faults=""):
-        d = Daemon(f"{self.tmp}/{name}", node=name, env={"STORAGED_FAULTS": faults})
+        d = Daemon(f"{self.tmp}/{name}", node=name, args=self.daemon_args, env={"STORAGED_FAULTS": faults})
         self.daemons.append(d)
         self.nodes[name] = d
         return d

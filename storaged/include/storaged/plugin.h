@@ -85,6 +85,12 @@ struct storaged_host {
          * whose calls may never return. The thread of the call must be inside the library. Does not return.
          */
         void (*give_up)(void *handle, const struct storaged_error *why);
+        /*
+         * To be asked just before the step that changes something others see (a rename, an unlink, a write of metadata):
+         * 0, or -ESTALE with `err`: the cluster lock under which this call began is not this node's any more (it was
+         * stopped for longer than the lock lives), and another node may be at work. Then clean up and return that.
+         */
+        int (*may_commit)(void *handle, struct storaged_error *err);
         /* append only */
 };
 

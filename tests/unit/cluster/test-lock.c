@@ -32,10 +32,13 @@ typedef struct Fixture {
 } Fixture;
 
 static int mkdir_error;
+static volatile bool is_hanging;
 int __real_mkdir(const char *path, mode_t mode);
 int __wrap_mkdir(const char *path, mode_t mode);
 int __wrap_mkdir(const char *path, mode_t mode)
 {
+        while (is_hanging && strstr(path, "/priv/lock"))
+                (void) usleep(1000);
         if (mkdir_error && strstr(path, "/priv/lock")) {
                 errno = mkdir_error;
                 return -1;
@@ -120,6 +123,7 @@ static int teardown(void **state)
         Fixture *f = *state;
 
         mkdir_error = 0;
+        is_hanging = false;
         (void) cluster_locks_free(f->a);
         (void) cluster_locks_free(f->b);
         (void) sd_event_unref(f->event);
@@ -231,8 +235,9 @@ static void local_makes_no_directory(void **state)
 
         ask(f->a, true, USEC_PER_SEC, &a);
         ask(f->a, true, USEC_PER_SEC, &b);
-        ask(f->a, false, USEC_PER_SEC, &c); /* another lock */
-        run(f, 5000);
+        ask(f->a, false, 10 * USEC_PER_SEC, &c); /* another lock */
+        run_until(f, &c, 10 * USEC_PER_SEC);
+        run_until(f, &a, 10 * USEC_PER_SEC);
         assert_non_null(a.lock);
         assert_true(cluster_lock_is_held(a.lock));
         assert_int_equal(b.n_calls, 0);
@@ -633,6 +638,89 @@ static void stop_tells_all_who_wait(void **state)
         assert_false(exists(f->dir));
 }
 
+/* --- where the file system may keep a caller waiting */
+
+static void in_the_background_it_is_the_same(void **state)
+{
+        Fixture *f = *state;
+        Request r[40] = { 0 }, other = { .release_at_once = true };
+
+        looks_like_fuse = true;
+        for (size_t i = 0; i < 40; i++) {
+                r[i].release_at_once = true;
+                ask(f->a, false, 20 * USEC_PER_SEC, &r[i]);
+        }
+        ask(f->b, false, 20 * USEC_PER_SEC, &other);
+        run_until(f, &r[39], 20 * USEC_PER_SEC);
+        for (size_t i = 0; i < 40; i++) {
+                assert_int_equal(r[i].n_calls, 1);
+                assert_int_equal(r[i].code, 0);
+        }
+        run_until(f, &other, 20 * USEC_PER_SEC);
+        assert_int_equal(other.code, 0);
+        for (unsigned i = 0; i < 1000 && exists(f->dir); i++)
+                run(f, 5000);
+        assert_false(exists(f->dir));
+}
+
+static void a_file_system_that_hangs_keeps_nobody_waiting(void **state)
+{
+        Fixture *f = *state;
+        Request r = { 0 }, again = { 0 }, local = { 0 };
+        uint64_t begin;
+
+        looks_like_fuse = true;
+        is_hanging = true;
+        ask(f->a, false, 100 * USEC_PER_MSEC, &r);
+        ask(f->a, true, 100 * USEC_PER_MSEC, &local);
+        begin = now_usec();
+        run_until(f, &local, 5 * USEC_PER_SEC);
+        assert_non_null(local.lock);
+        run_until(f, &r, 5 * USEC_PER_SEC);
+        assert_true(is_hanging && now_usec() - begin < 4 * USEC_PER_SEC);
+        assert_int_equal(r.code, -ETIMEDOUT);
+        assert_non_null(strstr(r.err.text, "does not answer"));
+        is_hanging = false; /* the directory is made after all, and nobody is there who wanted it */
+        run(f, 20 * USEC_PER_MSEC);
+        for (unsigned i = 0; i < 1000 && exists(f->dir); i++)
+                run(f, 5000);
+        assert_false(exists(f->dir));
+        ask(f->a, false, 5 * USEC_PER_SEC, &again);
+        run_until(f, &again, 5 * USEC_PER_SEC);
+        assert_true(cluster_lock_is_held(again.lock));
+        is_hanging = true; /* also at the end of the daemon */
+        (void) cluster_lock_release(again.lock);
+        is_hanging = false;
+        f->a = cluster_locks_free(f->a);
+        assert_false(exists(f->dir));
+}
+
+/* As after SIGSTOP or a suspended machine: the loop did not run, the lock's life is over, whatever is in its place. */
+static void who_slept_too_long_commits_nothing(void **state)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        Fixture *f = *state;
+        Request a = { 0 }, b = { 0 };
+
+        cluster_locks_set_life(f->a, 1);
+        cluster_locks_set_life(f->b, 1);
+        ask(f->a, false, USEC_PER_SEC, &a);
+        run_until(f, &a, USEC_PER_SEC);
+        run(f, 1500 * USEC_PER_MSEC);
+        assert_int_equal(cluster_lock_check(a.lock, &err), 0); /* awake: it is renewed */
+        (void) usleep(1100000);
+        assert_true(exists(f->dir));
+        assert_int_equal(cluster_lock_check(a.lock, &err), -ESTALE);
+        assert_non_null(strstr(err.text, "no sign of life"));
+        run(f, 20 * USEC_PER_MSEC); /* it is not brought back to life */
+        assert_int_equal(cluster_lock_check(a.lock, &err), -ESTALE);
+        age_dir(f->dir, 5);
+        ask(f->b, false, 5 * USEC_PER_SEC, &b);
+        run_until(f, &b, 5 * USEC_PER_SEC);
+        (void) cluster_lock_release(a.lock);
+        assert_int_equal(cluster_lock_check(b.lock, &err), 0);
+}
+
 static void json_shows_holder_and_waiters(void **state)
 {
         Fixture *f = *state;
@@ -687,6 +775,9 @@ int main(void)
                 TEST(broken_notes_are_dropped),
                 TEST(renewal_keeps_it_ours),
                 TEST(stop_tells_all_who_wait),
+                TEST(in_the_background_it_is_the_same),
+                TEST(a_file_system_that_hangs_keeps_nobody_waiting),
+                TEST(who_slept_too_long_commits_nothing),
                 TEST(json_shows_holder_and_waiters),
         };
 
