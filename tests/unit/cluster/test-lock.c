@@ -730,7 +730,7 @@ static void json_shows_holder_and_waiters(void **state)
         ask(f->a, false, USEC_PER_SEC, &a);
         ask(f->a, false, USEC_PER_SEC, &b);
         ask(f->b, false, USEC_PER_SEC, &c);
-        run(f, 5000);
+        run_until(f, &a, 10 * USEC_PER_SEC);
         AUTO_JSON *rows = cluster_locks_to_json(f->a);
         AUTO_JSON *other = cluster_locks_to_json(f->b);
         assert_int_equal(json_object_array_length(rows), 1);
