@@ -400,6 +400,7 @@ void show_locks(Cli *c, json_object *data)
                 { .title = "Name", .key = "name", .fits_title = true },
                 { .title = "Node", .cell = cell_node, .fits_title = true },
                 { .title = "Held", .key = "held_for", .is_right = true, .fits_title = true },
+                { .title = "Age", .key = "age", .is_right = true, .fits_title = true },
                 { .title = "Waiting", .key = "waiting", .is_right = true, .fits_title = true },
                 { .title = "Reason", .key = "reason" },
         };

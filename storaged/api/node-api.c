@@ -127,12 +127,19 @@ static const ParamSpec info_params[] = {
 
 #define AUDIT "/storage/{storage}: Datastore.Audit or Datastore.AllocateSpace"
 
+static void get_locks(Request *r)
+{
+        request_reply_take(r, core_locks_to_json(r->core));
+}
+
 const Route node_routes[] = {
         { "GET", "/nodes", .permission = "any user",
           .description = "The nodes of the cluster, and whether they can be reached.", .handler = list_nodes },
         { "GET", "/nodes/{node}", .permission = "any user", .description = "What is below.", .handler = get_node },
         { "GET", "/nodes/{node}/info", info_params, .permission = "any user",
           .description = "What a volume id means, without touching the storage.", .handler = get_info },
+        { "GET", "/nodes/{node}/locks", .permission = "/nodes/{node}: Sys.Audit",
+          .description = "Cluster locks this node holds or waits for.", .handler = get_locks },
         { "GET", "/nodes/{node}/workers", .permission = "/nodes/{node}: Sys.Audit",
           .description =
                   "How many worker processes run, how many hang in the kernel and were abandoned, and the limits.",

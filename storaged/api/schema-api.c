@@ -2,6 +2,7 @@
 /* What the API says about itself: version, schema (routes and storage types), what is below a path. */
 #include "api/request.h"
 #include "api/route.h"
+#include "core/locks-view.h"
 #include "core/nodes.h"
 #include "wire/json.h"
 
@@ -60,7 +61,7 @@ static void get_schema(Request *r)
 
 static void get_locks(Request *r)
 {
-        request_reply_take(r, core_locks_to_json(r->core));
+        locks_query(r->core, request_on_reply, r);
 }
 
 static void get_cluster_status(Request *r)
@@ -77,7 +78,8 @@ const Route schema_routes[] = {
           .handler = get_schema },
         { "GET", "/cluster", .permission = "any user", .description = "What is below.", .handler = get_cluster },
         { "GET", "/cluster/locks", .permission = "/: Sys.Audit",
-          .description = "Cluster locks this node holds or waits for.", .handler = get_locks },
+          .description = "Cluster locks: who holds them, what for, since when, and how many wait.",
+          .handler = get_locks },
         { "GET", "/cluster/status", .permission = "/: Sys.Audit",
           .description = "The cluster and its quorum; its nodes, and whether they can be reached.",
           .handler = get_cluster_status },

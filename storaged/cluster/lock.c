@@ -213,7 +213,7 @@ int cluster_lock_identify(const ClusterLock *lock, json_object *o)
         return r < 0 ? r : json_add_string(o, "id", id);
 }
 
-/* {name, node?, reason?, held_for?, waiting} */
+/* {name, local?, node?, reason?, held_for?, age?, waiting} */
 static int queue_to_json(const ClusterLocks *l, const LockQueue *q, json_object **ret)
 {
         AUTO_JSON *o = json_object_new_object();
@@ -223,6 +223,10 @@ static int queue_to_json(const ClusterLocks *l, const LockQueue *q, json_object 
 
         TAILQ_FOREACH(lock, &q->waiting, entry)
         n_waiting++;
+        if (r >= 0 && q->is_local)
+                r = json_add_bool01(o, "local", true);
+        if (r >= 0 && !q->is_local && q->work == LOCK_WORK_NONE && lock_dir_get_age(&q->dir) >= 0)
+                r = json_add_uint(o, "age", (uint64_t) lock_dir_get_age(&q->dir));
         if (r >= 0 && q->holder) {
                 r = json_add_string(o, "node", l->node);
                 if (r >= 0)

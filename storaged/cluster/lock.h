@@ -57,5 +57,8 @@ int cluster_lock_check(const ClusterLock *lock, struct storaged_error *err);
 bool cluster_lock_is_held(const ClusterLock *lock);
 /* Adds {"lock": its directory, "id": that directory's identity}: by that another process can see the same. */
 int cluster_lock_identify(const ClusterLock *lock, json_object *o);
-/* [{name, node?, reason?, held_for?, waiting}], without node: held elsewhere; new reference, NULL: out of memory. */
+/*
+ * [{name, local?, node?, reason?, held_for?, age?, waiting}]; without node: held elsewhere; age: seconds since the
+ * holder's last sign of life. New reference, NULL: out of memory.
+ */
 json_object *cluster_locks_to_json(const ClusterLocks *l);
