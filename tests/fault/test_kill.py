@@ -173,8 +173,8 @@ class Kill(DaemonTest):
 
     def candidates(self, op):
         """The named steps that lie on the way of an operation, by their names."""
-        word = {"alloc": r"(dir\.(alloc|activate|new)|lock)", "free": r"dir\.free", "resize": r"dir\.resize", "template": r"dir\.template",
-                "clone": r"dir\.clone", "rename": r"dir\.rename", "import": r"dir\.(import|alloc)", "upload": r"dir\.upload",
+        word = {"alloc": r"(dir\.(alloc|activate|new)|lock|commit)", "free": r"dir\.free", "resize": r"dir\.resize", "template": r"dir\.template",
+                "clone": r"dir\.clone", "rename": r"(dir\.rename|commit)", "import": r"dir\.(import|alloc)", "upload": r"dir\.upload",
                 "copy": r"dir\.(import|export|alloc)", "config": r"(fs|config|lock)\.",
                 "snapshot": r"dir\.snapshot", "rollback": r"dir\.rollback", "delsnapshot": r"dir\.(delete|snapshot)",
                 "chain": r"dir\.(chain|snapshot|rollback|delete|free)"}[op.split("_")[0]]
