@@ -70,7 +70,7 @@ static void decode_of_broken_packets(void **state)
                 { { { .magic = 1, .version = FRAME_VERSION, .type = FRAME_CALL } }, 16 },
                 { { { .magic = FRAME_MAGIC, .version = 2, .type = FRAME_CALL } }, 16 },
                 { { { .magic = FRAME_MAGIC, .version = FRAME_VERSION, .type = 0 } }, 16 },
-                { { { .magic = FRAME_MAGIC, .version = FRAME_VERSION, .type = 8 } }, 16 },
+                { { { .magic = FRAME_MAGIC, .version = FRAME_VERSION, .type = FRAME_TYPE_MAX } }, 16 },
                 { { HEADER(.flags = 2) }, 16 },
                 { { HEADER(.reserved = 1) }, 16 },
                 { { HEADER(.flags = FRAME_MORE) }, 16 }, /* an endless row of nothing */
