@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * LUNs as text. The matrix says for each node how many of the paths it has are usable, "4/4"; "-" where a node does not see the
- * LUN, "?" where the node could not be asked. What is wrong stands below, in whole sentences.
+ * LUNs as text. The matrix says for each node how many of the paths it has are usable, "4/4"; "-" where a node does not
+ * see the LUN, "?" where the node could not be asked. What is wrong stands below, in whole sentences.
  */
 #include "cli/show-lun.h"
 
@@ -42,7 +42,9 @@ static const char *cell_model(json_object *row, char buf[OUTPUT_CELL_SIZE])
         const char *vendor = json_get_string(row, "vendor"), *product = json_get_string(row, "product");
 
         (void) snprintf(buf, OUTPUT_CELL_SIZE, "%s%s%s", vendor ? vendor : "", vendor && product ? " " : "",
-                        product ? product : vendor ? "" : "-");
+                        product  ? product
+                        : vendor ? ""
+                                 : "-");
         return buf;
 }
 
@@ -56,7 +58,9 @@ static const char *cell_content(json_object *row, char buf[OUTPUT_CELL_SIZE])
         else if (strcmp(kind, "none") == 0)
                 (void) snprintf(buf, OUTPUT_CELL_SIZE, "empty");
         else
-                (void) snprintf(buf, OUTPUT_CELL_SIZE, "%.50s", strcmp(kind, "unknown") == 0 || !json_get(row, "signature") ? "?" : text_of(row, "signature"));
+                (void) snprintf(
+                        buf, OUTPUT_CELL_SIZE, "%.50s",
+                        strcmp(kind, "unknown") == 0 || !json_get(row, "signature") ? "?" : text_of(row, "signature"));
         return buf;
 }
 
@@ -145,8 +149,7 @@ static json_object *paths_of(json_object *lun)
 {
         AUTO_JSON *rows = json_object_new_array();
 
-        json_object_object_foreach(json_get(lun, "nodes"), node, view)
-        {
+        json_object_object_foreach (json_get(lun, "nodes"), node, view) {
                 json_object *paths = json_get(view, "paths");
 
                 for (size_t i = 0; paths && i < json_object_array_length(paths); i++) {
@@ -211,7 +214,8 @@ void show_lun_result(Cli *c, json_object *data)
                 output_text(stdout, message);
                 (void) fputc('\n', stdout);
         } else if (json_get(data, "size")) {
-                (void) printf("%s: %s, %s before\n", text_of(data, "wwid"), size_text(json_get_uint(data, "size", 0), new),
+                (void) printf("%s: %s, %s before\n", text_of(data, "wwid"),
+                              size_text(json_get_uint(data, "size", 0), new),
                               size_text(json_get_uint(data, "old", 0), old));
         }
 }
@@ -229,7 +233,8 @@ static void print_words(json_object *data, const char *key, const char *what)
 void show_multipath(Cli *c, json_object *data)
 {
         (void) c;
-        (void) printf("multipath.cfg of the cluster: %s\n", json_get_bool(data, "applied", false) ? "applied" : "not applied");
+        (void) printf("multipath.cfg of the cluster: %s\n",
+                      json_get_bool(data, "applied", false) ? "applied" : "not applied");
         if (json_get_string(data, "error"))
                 (void) printf("error: %s\n", text_of(data, "error"));
         print_words(data, "differences", "differs: ");

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The action `config-apply`: the cluster's multipath configuration becomes this node's. Two drop-ins, made anew only when their text
- * changes, then one `reconfigure` (which reloads the maps that it concerns, no others); and the list of WWIDs that
- * multipath may assemble. Everything is judged before anything is written, and multipath's own verdict on the result is
- * asked: if it complains of our files, the former ones are put back.
- * What the node's administrator wrote stays: a default set by hand is left out of ours and reported, and only WWIDs that were
- * added here are ever taken out of the list again (a LUN that the node boots from is never ours).
+ * The action `config-apply`: the cluster's multipath configuration becomes this node's. Two drop-ins, made anew only
+ * when their text changes, then one `reconfigure` (which reloads the maps that it concerns, no others); and the list of
+ * WWIDs that multipath may assemble. Everything is judged before anything is written, and multipath's own verdict on
+ * the result is asked: if it complains of our files, the former ones are put back. What the node's administrator wrote
+ * stays: a default set by hand is left out of ours and reported, and only WWIDs that were added here are ever taken out
+ * of the list again (a LUN that the node boots from is never ours).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -95,7 +95,7 @@ static int write_file(const char *path, const char *text)
 static int take_hand(void *userdata, const char *section, const char *key, const char *value)
 {
         Hand *h = userdata;
-        char (*keys)[64], (*values)[128];
+        char(*keys)[64], (*values)[128];
 
         if (strcmp(section, "defaults") != 0)
                 return 0;
@@ -148,8 +148,8 @@ static void compare_default(void *userdata, const char *key, const char *value)
 
         if (!own || strcmp(own, value) == 0)
                 return;
-        (void) snprintf(text, sizeof(text), "/etc/multipath.conf says %s %s, the cluster says %s: the node's own stays", key, own,
-                        value);
+        (void) snprintf(text, sizeof(text), "/etc/multipath.conf says %s %s, the cluster says %s: the node's own stays",
+                        key, own, value);
         js_push(p->differences, json_object_new_string(text));
 }
 
@@ -164,7 +164,8 @@ static int check_override(void *userdata, const char *section, const char *key, 
         for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
                 if (strcmp(allowed[i], section) == 0)
                         return 0;
-        return error_set(userdata, -EINVAL, "section '%.60s' can't stand there; 'devices' and 'overrides' can", section);
+        return error_set(userdata, -EINVAL, "section '%.60s' can't stand there; 'devices' and 'overrides' can",
+                         section);
 }
 
 static int prepare_overrides(Apply *p)
@@ -223,7 +224,8 @@ static int ask_verdict(Apply *p)
         int r = run_multipath(p, "-t", NULL, &result);
 
         if (r >= 0 && (result.status != 0 || strstr(result.last_error, "storaged")))
-                r = error_set(p->act->err, -EINVAL, "multipath refuses the new configuration: %.300s", result.last_error);
+                r = error_set(p->act->err, -EINVAL, "multipath refuses the new configuration: %.300s",
+                              result.last_error);
         free(result.out);
         return r;
 }

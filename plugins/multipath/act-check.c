@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The actions that compare: what each path of a LUN says now. `lun-check` only looks; `lun-rescan` has the kernel read the
- * sizes again and demands that all paths are up and agree; `lun-resize-map` then lets the map follow, and believes only the
- * size that device-mapper has afterwards.
+ * The actions that compare: what each path of a LUN says now. `lun-check` only looks; `lun-rescan` has the kernel read
+ * the sizes again and demands that all paths are up and agree; `lun-resize-map` then lets the map follow, and believes
+ * only the size that device-mapper has afterwards.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -158,14 +158,16 @@ static int compare_paths(Act *a, json_object *lun, uint64_t *ret)
 
                 if (d->result < 0)
                         return error_set(a->err, -ENOLINK,
-                                         "node %s: path %s of LUN %s: %s; all paths must be up for a resize", node, d->dev,
-                                         wwid, scsi_result_text(d->result));
+                                         "node %s: path %s of LUN %s: %s; all paths must be up for a resize", node,
+                                         d->dev, wwid, scsi_result_text(d->result));
                 if (d->wwid[0] && strcmp(d->wwid, wwid) != 0)
-                        return error_set(a->err, -ESTALE, "node %s: path %s leads to LUN %s, not to %s; run pvesm lun scan",
-                                         node, d->dev, d->wwid, wwid);
+                        return error_set(a->err, -ESTALE,
+                                         "node %s: path %s leads to LUN %s, not to %s; run pvesm lun scan", node,
+                                         d->dev, d->wwid, wwid);
                 if (d->bytes != disks[0].bytes)
                         return error_set(a->err, -EAGAIN,
-                                         "node %s: LUN %s has %" PRIu64 " bytes over path %s, but %" PRIu64 " over %s; the "
+                                         "node %s: LUN %s has %" PRIu64 " bytes over path %s, but %" PRIu64
+                                         " over %s; the "
                                          "map was left as it is: try again when the array shows one size everywhere",
                                          node, wwid, d->bytes, d->dev, disks[0].bytes, disks[0].dev);
         }
@@ -213,7 +215,8 @@ static int wait_for_size(Act *a, const char *block, uint64_t wanted)
                 else
                         (void) usleep(WAIT_MS * 1000);
         return have == wanted ? 0
-                              : error_set(a->err, -EAGAIN, "node %s: %s has %" PRIu64 " bytes, not the %" PRIu64 " of its paths",
+                              : error_set(a->err, -EAGAIN,
+                                          "node %s: %s has %" PRIu64 " bytes, not the %" PRIu64 " of its paths",
                                           a->host->node, block, have, wanted);
 }
 

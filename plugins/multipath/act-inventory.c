@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The action `inventory`. The daemon keeps one worker for it, so what was read of disks is kept here between calls; any other
- * worker that needs to know a LUN makes it from nothing. With --root, a tree DIR/sys stands in for /sys and
+ * The action `inventory`. The daemon keeps one worker for it, so what was read of disks is kept here between calls; any
+ * other worker that needs to know a LUN makes it from nothing. With --root, a tree DIR/sys stands in for /sys and
  * DIR/run/multipath-maps.json for multipathd: recorded ones, for tests.
  */
 #include <errno.h>
@@ -83,8 +83,9 @@ int act_collect(Act *a, const char *changed, bool with_content, json_object **re
         AUTO(closep) int mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
         AUTO(freep) char *mountinfo = mounts >= 0 ? read_all(mounts) : NULL;
         struct storaged_error why = STORAGED_ERROR_INIT;
-        InventoryRound round = { .sys = sys, .maps = &maps, .mountinfo = mountinfo, .changed = changed,
-                                 .without_content = !with_content };
+        InventoryRound round = {
+                .sys = sys, .maps = &maps, .mountinfo = mountinfo, .changed = changed, .without_content = !with_content
+        };
         int r;
 
         if (sys < 0)
@@ -136,7 +137,7 @@ int act_inventory(Act *a)
 
         if (r < 0)
                 return r;
-        json_object_object_foreach(all, key, value)
+        json_object_object_foreach (all, key, value)
                 js_add(a->reply, key, json_object_get(value));
         return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A LUN leaves this node: the steps of which core makes the removal (docs/luns.md). Each may be called again after a crash
- * and then does what is missing. Order is everything: the map is forbidden to come back before it is flushed, flushed
- * before its paths go, and the paths go before the array takes the LUN away; the other way round leaves I/O waiting for ever.
- * Numbers of dm devices are never waited for: they are reused.
+ * A LUN leaves this node: the steps of which core makes the removal (docs/luns.md). Each may be called again after a
+ * crash and then does what is missing. Order is everything: the map is forbidden to come back before it is flushed,
+ * flushed before its paths go, and the paths go before the array takes the LUN away; the other way round leaves I/O
+ * waiting for ever. Numbers of dm devices are never waited for: they are reused.
  */
 #include <errno.h>
 #include <dirent.h>
@@ -66,7 +66,7 @@ int act_block(Act *a)
         free(result.out);
         if (r == -ENOENT)
                 return 0; /* no multipath-tools: there is no map either */
-        return r; /* status 1: it was not in the list of WWIDs */
+        return r;         /* status 1: it was not in the list of WWIDs */
 }
 
 static int path_again(const char *dev)
@@ -165,8 +165,8 @@ int act_flush(Act *a)
                 return r;
         r = act_find_lun(a, &again, &lun);
         if (r >= 0 && has_map(lun))
-                return error_set(a->err, -EBUSY, "node %s: the map %s is still there after it was flushed", a->host->node,
-                                 act_text(lun, "name"));
+                return error_set(a->err, -EBUSY, "node %s: the map %s is still there after it was flushed",
+                                 a->host->node, act_text(lun, "name"));
         a->err->text[0] = '\0';
         return 0;
 }
@@ -272,8 +272,8 @@ static int delete_all(Act *a, Deletion *list, size_t n)
         r = work_run(works, n, ACT_AT_ONCE, DELETE_DEADLINE_MS);
         for (size_t i = 0; i < n; i++) {
                 if (r >= 0 && works[i].result < 0)
-                        r = error_set(a->err, works[i].result, "node %s: path %s (%s) can't be deleted: %s", a->host->node,
-                                      list[i].dev, list[i].hctl, strerror(-works[i].result));
+                        r = error_set(a->err, works[i].result, "node %s: path %s (%s) can't be deleted: %s",
+                                      a->host->node, list[i].dev, list[i].hctl, strerror(-works[i].result));
                 free(works[i].out);
         }
         for (size_t i = 0; r >= 0 && i < n; i++)
@@ -303,8 +303,8 @@ int act_delete(Act *a)
                 return r;
         wwid = act_text(lun, "wwid");
         if (has_map(lun))
-                return error_set(a->err, -EBUSY, "node %s: LUN %s still has the map %s; it is flushed first", a->host->node,
-                                 wwid, act_text(lun, "name"));
+                return error_set(a->err, -EBUSY, "node %s: LUN %s still has the map %s; it is flushed first",
+                                 a->host->node, wwid, act_text(lun, "name"));
         n = act_paths(lun, &paths);
         list = calloc(n ? n : 1, sizeof(*list));
         if (!list)

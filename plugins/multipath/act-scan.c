@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The action `lun-scan`: looking for LUNs that are new. Narrow where the target is known ("C T L" on its hosts), wildcards
- * only for discovery. Each write to sysfs is a child's, some at a time, with a deadline: a host whose scan hangs is left
- * behind and named. Then whatever is there is asked who it is: a number that the array gave to another LUN is found here,
- * the old disk is deleted, and its number looked at again. It ends when udev and multipathd have nothing left to do.
- * A loop initialisation is never issued, multipathd is never told to read its configuration.
+ * The action `lun-scan`: looking for LUNs that are new. Narrow where the target is known ("C T L" on its hosts),
+ * wildcards only for discovery. Each write to sysfs is a child's, some at a time, with a deadline: a host whose scan
+ * hangs is left behind and named. Then whatever is there is asked who it is: a number that the array gave to another
+ * LUN is found here, the old disk is deleted, and its number looked at again. It ends when udev and multipathd have
+ * nothing left to do. A loop initialisation is never issued, multipathd is never told to read its configuration.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "multipath/actions.h"
@@ -94,9 +94,19 @@ typedef struct Finder {
         int sys;
 } Finder;
 
+/* A WWPN is written with colons, with 0x, or plainly, in either case. */
 static bool names_target(const char *have, const char *want)
 {
-        return strcasecmp(strncmp(have, "0x", 2) == 0 ? have + 2 : have, strncmp(want, "0x", 2) == 0 ? want + 2 : want) == 0;
+        have += strncmp(have, "0x", 2) == 0 ? 2 : 0;
+        want += strncmp(want, "0x", 2) == 0 ? 2 : 0;
+        for (;; have++, want++) {
+                while (*want == ':')
+                        want++;
+                if (!*have || !*want)
+                        return *have == *want;
+                if (tolower((unsigned char) *have) != tolower((unsigned char) *want))
+                        return false;
+        }
 }
 
 static int add_target(Finder *f, unsigned host, unsigned channel, unsigned id)
@@ -216,7 +226,8 @@ static int replace_path(Act *a, const char *dev, const char *hctl, json_object *
         if (sscanf(hctl, "%u:%u:%u:%llu", &host, &channel, &id, &lun) != 4)
                 return 0;
         a->host->log(a->host->handle, STORAGED_LOG_WARNING,
-                     "path %s (%s) leads to another LUN than it did: the disk is deleted and looked at again", dev, hctl);
+                     "path %s (%s) leads to another LUN than it did: the disk is deleted and looked at again", dev,
+                     hctl);
         (void) snprintf(path, sizeof(path), "/sys/class/scsi_device/%.40s/device/delete", hctl);
         if (work_write(path, "1", SCAN_DEADLINE_MS, a->err) < 0)
                 return a->err->code;

@@ -17,11 +17,13 @@ static const struct storaged_property inventory_params[] = {
         { 0 },
 };
 
-#define P_WWID                                                            \
-        {                                                                 \
+#define P_WWID                                                                                         \
+        {                                                                                              \
                 .name = "wwid", .type = STORAGED_PROPERTY_STRING, .flags = STORAGED_PROPERTY_REQUIRED, \
-                .max_length = 255, .description = "The LUN's WWID."        \
+                .max_length = 255, .description = "The LUN's WWID."                                    \
         }
+
+static const struct storaged_property no_params[] = { { 0 } };
 
 static const struct storaged_property wwid_params[] = { P_WWID, { 0 } };
 
@@ -102,21 +104,17 @@ const struct storaged_action multipath_actions[] = {
         { .name = "lun-resize-map",
           .summary = "Let the map of a LUN follow the size of its paths",
           .params = size_params },
-        { .name = "lun-block",
-          .summary = "Keep a LUN from getting a map again",
-          .params = wwid_params },
-        { .name = "lun-unblock",
-          .summary = "Allow it again",
-          .params = unblock_params },
-        { .name = "lun-flush",
-          .summary = "Write out and remove the map of a LUN",
-          .params = flush_params },
-        { .name = "lun-delete",
-          .summary = "Delete all disks that are paths of a LUN",
-          .params = wwid_params },
+        { .name = "lun-block", .summary = "Keep a LUN from getting a map again", .params = wwid_params },
+        { .name = "lun-unblock", .summary = "Allow it again", .params = unblock_params },
+        { .name = "lun-flush", .summary = "Write out and remove the map of a LUN", .params = flush_params },
+        { .name = "lun-delete", .summary = "Delete all disks that are paths of a LUN", .params = wwid_params },
         { .name = "lun-prove",
           .summary = "Look again where a LUN was, and say whether it is there",
           .params = prove_params },
+        { .name = "doctor",
+          .summary = "What is wrong with this node's LUNs and its multipath",
+          .flags = STORAGED_ACTION_READ,
+          .params = no_params },
         { .name = "config-apply",
           .summary = "Make the cluster's multipath configuration this node's",
           .params = apply_params },
@@ -127,23 +125,16 @@ static const struct {
         const char *name;
         int (*run)(Act *a);
 } runs[] = {
-        { "inventory", act_inventory },
-        { "lun-check", act_check },
-        { "lun-scan", act_scan },
-        { "lun-rescan", act_rescan },
-        { "lun-resize-map", act_resize_map },
-        { "lun-block", act_block },
-        { "lun-unblock", act_unblock },
-        { "lun-flush", act_flush },
-        { "lun-delete", act_delete },
-        { "lun-prove", act_prove },
-        { "config-apply", act_apply },
+        { "inventory", act_inventory }, { "lun-check", act_check },           { "lun-scan", act_scan },
+        { "lun-rescan", act_rescan },   { "lun-resize-map", act_resize_map }, { "lun-block", act_block },
+        { "lun-unblock", act_unblock }, { "lun-flush", act_flush },           { "lun-delete", act_delete },
+        { "lun-prove", act_prove },     { "config-apply", act_apply },        { "doctor", act_doctor },
 };
 
 int multipath_act(const struct storaged_host *host, void *self, const char *action, const struct storaged_config *args,
                   storaged_json_fn fn, void *userdata, STORAGED_ERR)
 {
-        AUTO_JS *reply = json_object_new_object();
+        AUTO_JS *reply = strcmp(action, "doctor") == 0 ? json_object_new_array() : json_object_new_object();
         Act a = { host, args, reply, err };
         const char *text;
         int r = -EOPNOTSUPP;

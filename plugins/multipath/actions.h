@@ -18,14 +18,15 @@ int multipath_act(const struct storaged_host *host, void *self, const char *acti
 typedef struct Act {
         const struct storaged_host *host;
         const struct storaged_config *args;
-        json_object *reply; /* an object, to be filled */
+        json_object *reply; /* an object, to be filled; of `doctor` an array */
         struct storaged_error *err;
 } Act;
 
 /* --- act-inventory.c */
 /* The inventory of this worker, kept between its calls. */
 int act_collect(Act *a, const char *changed, bool with_content, json_object **ret);
-/* The LUN of the argument `wwid` in a fresh inventory, without content; borrowed from *inventory. -ENOENT with `err`. */
+/* The LUN of the argument `wwid` in a fresh inventory, without content; borrowed from *inventory. -ENOENT with `err`.
+ */
 int act_find_lun(Act *a, json_object **ret_inventory, json_object **ret_lun);
 /* The descriptor of /sys, or of the recorded tree of a test (DIR/sys below --root); the caller closes. */
 int act_open_sys(const struct storaged_host *host);
@@ -62,3 +63,6 @@ int act_prove(Act *a);
 
 /* --- act-apply.c */
 int act_apply(Act *a);
+
+/* --- act-doctor.c */
+int act_doctor(Act *a);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * multipath.cfg, in the form that Proxmox VE's series has proposed: `defaults: ID` and `wwid: WWID` sections with indented
- * `key value` lines, keys with dashes that become multipathd's with underscores. What is not in the table below is refused, by line: a
- * mistake in this file would be on every node within a second.
- * The baseline is what a cluster needs to agree on: names are WWIDs, only listed LUNs are assembled, and I/O never waits for ever.
+ * multipath.cfg, in the form that Proxmox VE's series has proposed: `defaults: ID` and `wwid: WWID` sections with
+ * indented `key value` lines, keys with dashes that become multipathd's with underscores. What is not in the table
+ * below is refused, by line: a mistake in this file would be on every node within a second. The baseline is what a
+ * cluster needs to agree on: names are WWIDs, only listed LUNs are assembled, and I/O never waits for ever.
  */
 #include "multipath/cfg.h"
 
@@ -31,11 +31,13 @@ static const CfgKey keys[] = {
         { "failback", IN_DEFAULTS | IN_WWID, 1, 86400, "immediate manual followover" },
         { "fast-io-fail-tmo", IN_DEFAULTS, 1, 3600, "" },
         { "max-polling-interval", IN_DEFAULTS, 1, 3600, "" },
-        { "no-path-retry", IN_DEFAULTS | IN_WWID, 1, 10000, "fail" }, /* never `queue`: what waits for ever can't be ended */
+        { "no-path-retry", IN_DEFAULTS | IN_WWID, 1, 10000,
+          "fail" }, /* never `queue`: what waits for ever can't be ended */
         { "path-checker", IN_DEFAULTS, 0, 0, "tur directio rdac emc_clariion hp_sw readsector0" },
         { "path-grouping-policy", IN_DEFAULTS | IN_WWID, 0, 0,
           "failover multibus group_by_serial group_by_prio group_by_node_name" },
-        { "path-selector", IN_DEFAULTS | IN_WWID, 0, 0, "round-robin queue-length service-time historical-service-time" },
+        { "path-selector", IN_DEFAULTS | IN_WWID, 0, 0,
+          "round-robin queue-length service-time historical-service-time" },
         { "polling-interval", IN_DEFAULTS, 1, 3600, "" },
         { "prio", IN_DEFAULTS | IN_WWID, 0, 0, "const alua ontap emc hp_sw hds rdac sysfs" },
         { "recheck-wwid", IN_DEFAULTS, 0, 0, "yes no" },
@@ -96,7 +98,7 @@ static int value_fits(const CfgKey *k, const char *value)
 static int begin_section(Cfg *c, const char *type, const char *id, unsigned line, char section[static 256],
                          struct storaged_error *err)
 {
-        char (*more)[256];
+        char(*more)[256];
 
         if (strcmp(type, "defaults") == 0) {
                 section[0] = '\0';
@@ -105,7 +107,8 @@ static int begin_section(Cfg *c, const char *type, const char *id, unsigned line
                 return 0;
         }
         if (strcmp(type, "wwid") != 0)
-                return error_set(err, -EINVAL, "line %u: unknown section '%.40s'; there are 'defaults' and 'wwid'", line, type);
+                return error_set(err, -EINVAL, "line %u: unknown section '%.40s'; there are 'defaults' and 'wwid'",
+                                 line, type);
         if (!vpd_wwid_is_valid(id) || c->n_wwids == CFG_LUNS_MAX)
                 return error_set(err, -EINVAL, "line %u: '%.60s' is no WWID, or there are too many", line, id);
         for (size_t i = 0; i < c->n_wwids; i++)
@@ -270,7 +273,8 @@ void cfg_render(const Cfg *c, int (*keep)(void *userdata, const char *key), void
         Rendering r = { keep, userdata, f };
         char key[40], value[136];
 
-        (void) fputs("# Made by storaged from multipath.cfg of the cluster; what is changed here is lost.\ndefaults {\n", f);
+        (void) fputs(
+                "# Made by storaged from multipath.cfg of the cluster; what is changed here is lost.\ndefaults {\n", f);
         cfg_each_default(c, render_default, &r);
         (void) fputs("}\n", f);
         if (c->n_wwids > 0)

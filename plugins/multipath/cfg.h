@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * multipath.cfg of the cluster: one `defaults` section, one `wwid` section for each LUN that may be assembled. Read, checked, and
- * rendered as a drop-in for multipathd. Pure.
+ * multipath.cfg of the cluster: one `defaults` section, one `wwid` section for each LUN that may be assembled. Read,
+ * checked, and rendered as a drop-in for multipathd. Pure.
  */
 #include <stddef.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reading multipath.conf (multipath.conf(5)): a line is `keyword value`, `section {` or `}`; `#` and `!` begin a comment, a value with
- * blanks stands in quotes. Only the form is judged here.
+ * Reading multipath.conf (multipath.conf(5)): a line is `keyword value`, `section {` or `}`; `#` and `!` begin a
+ * comment, a value with blanks stands in quotes. Only the form is judged here.
  */
 #include "multipath/conf.h"
 
@@ -77,7 +77,8 @@ static int read_line(Reader *r, const char *at)
                 return error_set(r->err, -EINVAL, "line %u: '%.40s' stands outside of any section", r->line, key);
         at = take_word(at, value);
         if (!at)
-                return error_set(r->err, -EINVAL, "line %u: the value of %.40s does not end, or is too long", r->line, key);
+                return error_set(r->err, -EINVAL, "line %u: the value of %.40s does not end, or is too long", r->line,
+                                 key);
         return give(r, key, value);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* The words of a multipath.conf: sections in braces, keywords with a value. Pure; what an administrator wrote, fuzzed. */
+/* The words of a multipath.conf: sections in braces, keywords with a value. Pure; what an administrator wrote, fuzzed.
+ */
 #include <stddef.h>
 
 #include <storaged/error.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is on a device. Children look, some at a time; one that meets a device that does not answer is left behind and the
- * device is `unknown`, with the reason, until something happens to it. Nothing is written and the device is opened for
- * reading only: a close after writing would make udev look at it again.
- * Other nodes write to the same LUN, so what this kernel has cached of it is dropped first.
+ * What is on a device. Children look, some at a time; one that meets a device that does not answer is left behind and
+ * the device is `unknown`, with the reason, until something happens to it. Nothing is written and the device is opened
+ * for reading only: a close after writing would make udev look at it again. Other nodes write to the same LUN, so what
+ * this kernel has cached of it is dropped first.
  */
 #include "multipath/content.h"
 

@@ -9,7 +9,7 @@ typedef struct Content {
         char signature[32]; /* LVM2_member, xfs, gpt, … or "" */
         char label[72], uuid[72];
         char vg[128], pv_uuid[40], vg_uuid[40], lock_type[16];
-        char reason[96];    /* why it is unknown */
+        char reason[96]; /* why it is unknown */
 } Content;
 
 typedef struct ContentProbe {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Talking to multipathd. libmpathcmd is the supported way; Debian ships it inside multipath-tools without a header, so it is
- * opened when it is needed and its three functions are declared here: a node without multipath-tools still has
+ * Talking to multipathd. libmpathcmd is the supported way; Debian ships it inside multipath-tools without a header, so
+ * it is opened when it is needed and its three functions are declared here: a node without multipath-tools still has
  * disks to list. One connection a command: multipathd closes idle ones.
  */
 #include "multipath/daemon.h"
@@ -34,7 +34,8 @@ static int load(MpathCmd *ret, struct storaged_error *err)
                 dl = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
                 if (!dl)
                         return error_set(err, -ENOPKG,
-                                         "multipathd can't be asked: %s is not there; install multipath-tools", LIBRARY);
+                                         "multipathd can't be asked: %s is not there; install multipath-tools",
+                                         LIBRARY);
                 loaded.connect = (int (*)(void)) dlsym(dl, "mpath_connect");
                 loaded.disconnect = (int (*)(int)) dlsym(dl, "mpath_disconnect");
                 loaded.process = (int (*)(int, const char *, char **, unsigned)) dlsym(dl, "mpath_process_cmd");
@@ -76,7 +77,8 @@ int daemon_tell(const char *command, unsigned timeout_ms, struct storaged_error 
         reply[strcspn(reply, "\n")] = '\0';
         if (strcmp(reply, "ok") == 0)
                 return 0;
-        return error_set(err, strcmp(reply, "timeout") == 0 ? -EAGAIN : -EBUSY, "multipathd: %s: %.200s", command, reply);
+        return error_set(err, strcmp(reply, "timeout") == 0 ? -EAGAIN : -EBUSY, "multipathd: %s: %.200s", command,
+                         reply);
 }
 
 int daemon_settle(unsigned timeout_ms, struct storaged_error *err)

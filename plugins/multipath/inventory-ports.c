@@ -26,11 +26,11 @@ static int add_row(void *userdata, int dir, const char *name, uint64_t inode)
 {
         /* kind, key in the answer, attribute */
         static const char *const rows[][3] = {
-                { "fc-host", "wwpn", "port_name" },         { "fc-host", "wwnn", "node_name" },
-                { "fc-host", "state", "port_state" },       { "fc-host", "speed", "speed" },
-                { "fc-host", "fabric", "fabric_name" },     { "fc-remote-port", "wwpn", "port_name" },
-                { "fc-remote-port", "wwnn", "node_name" },  { "fc-remote-port", "state", "port_state" },
-                { "fc-remote-port", "roles", "roles" },     { "fc-remote-port", "scsi_target", "scsi_target_id" },
+                { "fc-host", "wwpn", "port_name" },          { "fc-host", "wwnn", "node_name" },
+                { "fc-host", "state", "port_state" },        { "fc-host", "speed", "speed" },
+                { "fc-host", "fabric", "fabric_name" },      { "fc-remote-port", "wwpn", "port_name" },
+                { "fc-remote-port", "wwnn", "node_name" },   { "fc-remote-port", "state", "port_state" },
+                { "fc-remote-port", "roles", "roles" },      { "fc-remote-port", "scsi_target", "scsi_target_id" },
                 { "iscsi-session", "target", "targetname" }, { "iscsi-session", "initiator", "initiatorname" },
                 { "iscsi-session", "state", "state" },
         };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The inventory of a node. A disk that multipathd counts to a map is a path of that map's LUN, whatever it says of
- * itself (if it says something else, that is the finding); any other disk belongs to the LUN it names. What is on a LUN is
- * read when the LUN appears, when its size or map is another one, and when somebody says that it may have changed.
+ * itself (if it says something else, that is the finding); any other disk belongs to the LUN it names. What is on a LUN
+ * is read when the LUN appears, when its size or map is another one, and when somebody says that it may have changed.
  */
 #include "multipath/inventory.h"
 

@@ -25,11 +25,11 @@ typedef struct Inventory {
 } Inventory;
 
 typedef struct InventoryRound {
-        int sys;                 /* descriptor of /sys */
+        int sys; /* descriptor of /sys */
         const MapList *maps;
-        const char *maps_error;  /* why multipathd can't be asked, or NULL */
-        const char *mountinfo;   /* text of /proc/self/mountinfo, or NULL */
-        const char *changed;     /* kernel names of what may have changed, blanks between; "all"; NULL: nothing */
+        const char *maps_error; /* why multipathd can't be asked, or NULL */
+        const char *mountinfo;  /* text of /proc/self/mountinfo, or NULL */
+        const char *changed;    /* kernel names of what may have changed, blanks between; "all"; NULL: nothing */
         bool without_content;
 } InventoryRound;
 

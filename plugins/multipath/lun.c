@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One LUN: judged and shown. The state is one word for the worst there is; `reason` says what. A disagreement about size or
- * identity between the paths comes before everything else: to use such a LUN loses data, while one with few paths only is slow
- * to fail.
+ * One LUN: judged and shown. The state is one word for the worst there is; `reason` says what. A disagreement about
+ * size or identity between the paths comes before everything else: to use such a LUN loses data, while one with few
+ * paths only is slow to fail.
  */
 #include "multipath/lun.h"
 
@@ -50,8 +50,10 @@ static bool find_impostor(const Lun *l, char *reason, size_t size)
                 const DiskPath *p = l->paths[i];
 
                 if (p->wwid[0] && strcmp(p->wwid, l->wwid) != 0 && (p->wwid[0] == '3' || p->wwid[0] == '2')) {
-                        (void) snprintf(reason, size, "path %s leads to LUN %s now: its number was given to another LUN; "
-                                                      "run pvesm lun scan", p->dev, p->wwid);
+                        (void) snprintf(reason, size,
+                                        "path %s leads to LUN %s now: its number was given to another LUN; "
+                                        "run pvesm lun scan",
+                                        p->dev, p->wwid);
                         return true;
                 }
         }
@@ -66,8 +68,8 @@ static bool find_other_size(const Lun *l, char *reason, size_t size)
                 uint64_t bytes = p->live_bytes ? p->live_bytes : p->bytes;
 
                 if (bytes != 0 && bytes != l->bytes && strcmp(p->state, "running") == 0) {
-                        (void) snprintf(reason, size, "path %s has %llu bytes, %s has %llu; run pvesm lun resize", p->dev,
-                                        (unsigned long long) bytes, l->block, (unsigned long long) l->bytes);
+                        (void) snprintf(reason, size, "path %s has %llu bytes, %s has %llu; run pvesm lun resize",
+                                        p->dev, (unsigned long long) bytes, l->block, (unsigned long long) l->bytes);
                         return true;
                 }
         }
@@ -89,9 +91,9 @@ static const char *judge(const Lun *l, size_t n_usable, char *reason, size_t siz
                 return "changed";
         if (n_usable == 0) {
                 (void) snprintf(reason, size, "%s",
-                                l->n_paths == 0           ? "the map has no path left"
+                                l->n_paths == 0        ? "the map has no path left"
                                 : l->paths[0]->is_gone ? "the array has no such LUN any more"
-                                                          : "no path is usable");
+                                                       : "no path is usable");
                 return "failed";
         }
         if (!l->map && needs_map(l)) {

@@ -9,13 +9,13 @@
 
 typedef struct Lun {
         char wwid[WWID_MAX];
-        const Map *map;          /* or NULL */
-        char dm[32];             /* the kernel's name of the map, if it is there; else "" */
-        char block[32];          /* what is used of it: dm-0, or the first path */
-        uint64_t bytes;          /* of that */
+        const Map *map; /* or NULL */
+        char dm[32];    /* the kernel's name of the map, if it is there; else "" */
+        char block[32]; /* what is used of it: dm-0, or the first path */
+        uint64_t bytes; /* of that */
         const DiskPath **paths;
         size_t n_paths, size_paths;
-        const Content *content;  /* or NULL */
+        const Content *content; /* or NULL */
         const char *mountinfo;
 } Lun;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The label of a physical volume (LVM2's format_text: label sector, PV header, metadata area header, text). Read
- * here, because an inventory must neither wait for LVM's locks nor make LVM scan; only the group's name, its uuid and its
- * lock type are taken, which stand at the very start of the text. Offsets come from the disk: each is bounded.
+ * here, because an inventory must neither wait for LVM's locks nor make LVM scan; only the group's name, its uuid and
+ * its lock type are taken, which stand at the very start of the text. Offsets come from the disk: each is bounded.
  */
 #include "multipath/lvmlabel.h"
 

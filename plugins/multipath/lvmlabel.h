@@ -7,10 +7,10 @@
 #define LVM_NAME_MAX 128
 
 typedef struct LvmLabel {
-        char pv_uuid[40];       /* with its dashes */
-        char vg[LVM_NAME_MAX];  /* "": in no volume group */
+        char pv_uuid[40];      /* with its dashes */
+        char vg[LVM_NAME_MAX]; /* "": in no volume group */
         char vg_uuid[40];
-        char lock_type[16];     /* "", "dlm", "sanlock", … */
+        char lock_type[16]; /* "", "dlm", "sanlock", … */
 } LvmLabel;
 
 /* Reads `len` bytes at `offset`: how many came, or -errno. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * multipathd's answer to `show maps json` as structs. It is asked once for all maps (one call a map is quadratic: a call
- * walks all of them). Unknown members are passed over, missing ones are "".
+ * multipathd's answer to `show maps json` as structs. It is asked once for all maps (one call a map is quadratic: a
+ * call walks all of them). Unknown members are passed over, missing ones are "".
  */
 #include "multipath/maps.h"
 

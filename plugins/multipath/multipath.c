@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The storage type `multipath`: the LUNs of the SAN as raw volumes, named by WWID. It makes and removes none: that is the
- * array's. A LUN is used as a whole, mostly as the `base` of a volume group; a volume is there when its map is. The same plugin
- * carries the actions on LUNs (actions.h), which need no storage.
+ * The storage type `multipath`: the LUNs of the SAN as raw volumes, named by WWID. It makes and removes none: that is
+ * the array's. A LUN is used as a whole, mostly as the `base` of a volume group; a volume is there when its map is. The
+ * same plugin carries the actions on LUNs (actions.h), which need no storage.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -165,8 +165,9 @@ static int store_activate_volume(void *self, STORAGED_VOL, const char *snap, uin
         if (r < 0)
                 return r;
         if (stat(path, &st) < 0)
-                return error_set(err, -ENOENT, "LUN %s has no map on this node (%s is not there); see pvesm lun show %s",
-                                 vol->name, path, vol->name);
+                return error_set(err, -ENOENT,
+                                 "LUN %s has no map on this node (%s is not there); see pvesm lun show %s", vol->name,
+                                 path, vol->name);
         return 0;
 }
 

@@ -2,7 +2,8 @@
 /*
  * The disks that may be paths: /sys/block, without those that lie on others (dm, md, loop, ram …). What a disk is
  * does not change while it is there: it is read when it appears, told by the inode of its entry, which the kernel never
- * gives twice. Its size and state are read each time: two files a disk, which is what keeps a refresh of 256 paths short.
+ * gives twice. Its size and state are read each time: two files a disk, which is what keeps a refresh of 256 paths
+ * short.
  */
 #include "multipath/path.h"
 
@@ -265,8 +266,9 @@ int path_list_refresh(DiskPathList *l, int sys)
 
 static bool may_be_asked(const DiskPath *p)
 {
-        return strcmp(p->state, "running") == 0 && (strcmp(p->transport, "fc") == 0 || strcmp(p->transport, "iscsi") == 0 ||
-                                                    strcmp(p->transport, "sas") == 0);
+        return strcmp(p->state, "running") == 0 &&
+               (strcmp(p->transport, "fc") == 0 || strcmp(p->transport, "iscsi") == 0 ||
+                strcmp(p->transport, "sas") == 0);
 }
 
 void path_list_ask(DiskPathList *l)

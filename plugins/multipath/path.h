@@ -8,12 +8,12 @@
 #include "multipath/vpd.h"
 
 typedef struct DiskPath {
-        char dev[32];         /* sda, nvme0n1 */
-        uint64_t inode;       /* of /sys/block/sda: another one, another disk of that name */
-        bool is_seen;         /* in the current round */
-        char transport[12];   /* fc, iscsi, sas, sata, usb, virtio, nvme, scsi */
-        char hctl[32];        /* 2:0:0:1; "" for NVMe */
-        char rport[32];       /* fc: rport-2:0-1 */
+        char dev[32];       /* sda, nvme0n1 */
+        uint64_t inode;     /* of /sys/block/sda: another one, another disk of that name */
+        bool is_seen;       /* in the current round */
+        char transport[12]; /* fc, iscsi, sas, sata, usb, virtio, nvme, scsi */
+        char hctl[32];      /* 2:0:0:1; "" for NVMe */
+        char rport[32];     /* fc: rport-2:0-1 */
         char vendor[16], model[48], serial[72];
         char wwid[WWID_MAX];
         char initiator[224], target[224], portal[80]; /* WWPN or IQN; iSCSI: address:port */

@@ -8,7 +8,7 @@
 typedef struct LiveDisk {
         char dev[32];
         /* the answer: */
-        int result;          /* 0; -ENODEV: the array has no such LUN any more; -ETIMEDOUT, -EIO, … */
+        int result; /* 0; -ENODEV: the array has no such LUN any more; -ETIMEDOUT, -EIO, … */
         char wwid[WWID_MAX];
         uint64_t bytes;
 } LiveDisk;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Vital product data. A LUN names itself by several designators; the one to take is the one that scsi_id and
- * multipathd take, or the same LUN would have two names on one node: NAA of 16 bytes before NAA of 8, EUI-64, a SCSI name, T10
- * vendor, vendor specific. Lengths are those the device tells, so each is held against what is there.
+ * multipathd take, or the same LUN would have two names on one node: NAA of 16 bytes before NAA of 8, EUI-64, a SCSI
+ * name, T10 vendor, vendor specific. Lengths are those the device tells, so each is held against what is there.
  */
 #include "multipath/vpd.h"
 
@@ -103,7 +103,8 @@ int vpd_parse_identity(const uint8_t *page, size_t len, VpdIdentity *ret)
         if (end > len)
                 end = len;
         for (size_t at = 4; at + 4 <= end; at += 4u + page[at + 3]) {
-                Designator d = { page[at] & 15u, page[at + 1] >> 4 & 3u, page[at + 1] & 15u, page[at + 3], page + at + 4 };
+                Designator d = { page[at] & 15u, page[at + 1] >> 4 & 3u, page[at + 1] & 15u, page[at + 3],
+                                 page + at + 4 };
                 int rank;
 
                 if (at + 4 + d.len > end)

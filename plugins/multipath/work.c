@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Children with deadlines. A write to sysfs, an open of a device may take for ever in the kernel; then nobody can end it, but
- * whoever waits need not. A child past its deadline gets SIGKILL and is left behind: it dies when the kernel lets go
- * of it, and the worker's end reaps it. Results come over a pipe; a child that says nothing has failed.
+ * Children with deadlines. A write to sysfs, an open of a device may take for ever in the kernel; then nobody can end
+ * it, but whoever waits need not. A child past its deadline gets SIGKILL and is left behind: it dies when the kernel
+ * lets go of it, and the worker's end reaps it. Results come over a pipe; a child that says nothing has failed.
  */
 #include "multipath/work.h"
 

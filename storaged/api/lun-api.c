@@ -156,21 +156,28 @@ static void allow(Request *r)
 
 static const char *const transports[] = { "fc", "iscsi", "sas", "sata", "nvme", "virtio", "scsi", "usb", NULL };
 
-#define P_FRESH                                                                                       \
-        {                                                                                             \
-                .name = "fresh", .type = PARAM_BOOLEAN, .description = "Look at the disks now, at what is on them, too." \
+#define P_FRESH                                                                  \
+        {                                                                        \
+                .name = "fresh", .type = PARAM_BOOLEAN,                          \
+                .description = "Look at the disks now, at what is on them, too." \
         }
 
 static const ParamSpec list_params[] = {
         P_FRESH,
-        { .name = "transport", .type = PARAM_ENUM, .values = transports, .description = "Only LUNs that come this way." },
+        { .name = "transport",
+          .type = PARAM_ENUM,
+          .values = transports,
+          .description = "Only LUNs that come this way." },
         { .name = "whole", .type = PARAM_BOOLEAN, .description = "With the ports, and what multipathd says." },
         { 0 },
 };
 
 static const ParamSpec cluster_params[] = {
         P_FRESH,
-        { .name = "transport", .type = PARAM_ENUM, .values = transports, .description = "Only LUNs that come this way." },
+        { .name = "transport",
+          .type = PARAM_ENUM,
+          .values = transports,
+          .description = "Only LUNs that come this way." },
         { 0 },
 };
 
@@ -178,21 +185,28 @@ static const ParamSpec one_params[] = { P_FRESH, { 0 } };
 
 static const ParamSpec scan_params[] = {
         { .name = "target", .max_length = 255, .description = "WWPN or IQN of the only target to look at." },
-        { .name = "lun", .type = PARAM_INTEGER, .min = 0, .max = 65535,
+        { .name = "lun",
+          .type = PARAM_INTEGER,
+          .min = 0,
+          .max = 65535,
           .description = "The only number to look at, of that target." },
         { .name = "on", .max_length = 63, .description = "Only this node looks." },
         { 0 },
 };
 
 static const ParamSpec allow_params[] = {
-        { .name = "alias", .type = PARAM_NAME, .max_length = 63, .description = "What its map is called on all nodes." },
+        { .name = "alias",
+          .type = PARAM_NAME,
+          .max_length = 63,
+          .description = "What its map is called on all nodes." },
         { 0 },
 };
 
 static const ParamSpec no_params[] = { { 0 } };
 
 static const ParamSpec remove_params[] = {
-        { .name = "force", .type = PARAM_BOOLEAN,
+        { .name = "force",
+          .type = PARAM_BOOLEAN,
           .description = "Also a physical volume of a group, and a map whose last writes are lost." },
         { 0 },
 };
@@ -210,7 +224,8 @@ const Route lun_routes[] = {
           .description = "The node's FC ports with the remote ports they see, and its iSCSI sessions.",
           .handler = list_ports },
         { "GET", "/nodes/{node}/multipath", .permission = AUDIT,
-          .description = "How the cluster's multipath configuration was applied here, and where the node's own differs.",
+          .description =
+                  "How the cluster's multipath configuration was applied here, and where the node's own differs.",
           .handler = get_multipath },
         { "PUT", "/cluster/multipath/{wwid}", allow_params, .op = ALLOW, .permission = MODIFY_ALL,
           .description = "All nodes may assemble this LUN.", .handler = allow },

@@ -56,19 +56,19 @@ typedef struct Core {
                 uint64_t inode, bytes, mtime_ns;
         } config_seen;
         WorkerPool *workers;
-        StorageTable *storages; /* core/storage.h */
-        TaskStore *tasks;       /* core/task.h */
-        Membership *members;    /* cluster/membership.h */
-        ClusterLocks *locks;    /* cluster/lock.h */
-        Watch *watch;           /* cluster/watch.h: what other nodes change */
-        Links *links;           /* core/links.h; NULL: passive */
+        StorageTable *storages;     /* core/storage.h */
+        TaskStore *tasks;           /* core/task.h */
+        Membership *members;        /* cluster/membership.h */
+        ClusterLocks *locks;        /* cluster/lock.h */
+        Watch *watch;               /* cluster/watch.h: what other nodes change */
+        Links *links;               /* core/links.h; NULL: passive */
         MultipathConfig *multipath; /* core/multipath-config.h; NULL: passive */
-        Luns *luns;             /* core/lun.h; NULL: passive */
-        Proofs *proofs;         /* core/proof.h */
-        Overview *overview;     /* core/overview.h */
-        VolumeUse *uses;        /* core/volume-use.h */
-        Recovery *recovery;     /* core/migrate.h */
-        unsigned gone_after_s;  /* CoreOptions */
+        Luns *luns;                 /* core/lun.h; NULL: passive */
+        Proofs *proofs;             /* core/proof.h */
+        Overview *overview;         /* core/overview.h */
+        VolumeUse *uses;            /* core/volume-use.h */
+        Recovery *recovery;         /* core/migrate.h */
+        unsigned gone_after_s;      /* CoreOptions */
         sd_event_source *config_watch;
         bool is_stopping;    /* nothing new is begun */
         bool is_passive;     /* storages, tasks and locks are NULL */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One question, many nodes. A node that can't be asked is an answer, too: whoever asked decides what it means. The answer
- * is complete when the last node has spoken or was given up by core/links.
+ * One question, many nodes. A node that can't be asked is an answer, too: whoever asked decides what it means. The
+ * answer is complete when the last node has spoken or was given up by core/links.
  */
 #include "core/everywhere.h"
 
@@ -88,8 +88,8 @@ static void take_answer(NodeAnswer *answer, int status, const char *body, size_t
         if (status == 200)
                 answer->data = json_object_get(json_get(o, "data"));
         else
-                (void) error_set(&answer->err, code_of(status), "%.*s",
-                                 message ? (int) strcspn(message, "\n") : 12, message ? message : "it refused  ");
+                (void) error_set(&answer->err, code_of(status), "%.*s", message ? (int) strcspn(message, "\n") : 12,
+                                 message ? message : "it refused  ");
 }
 
 static void on_there(void *userdata, int status, const char *body, size_t len, const struct storaged_error *err)
@@ -170,7 +170,8 @@ int everywhere_ask(Core *c, const EverywhereCall *call)
         if (n_members == 0 && is_wanted(call->nodes, c->node))
                 add_node(a, c->node, true);
         for (size_t i = 0; i < n_named; i++) /* named, but no member any more */
-                if (!membership_find(c->members, call->nodes[i]) && !(n_members == 0 && str_eq(call->nodes[i], c->node)))
+                if (!membership_find(c->members, call->nodes[i]) &&
+                    !(n_members == 0 && str_eq(call->nodes[i], c->node)))
                         add_node(a, call->nodes[i], false);
         a->n_open = a->n + 1; /* one for ourselves: none may end it while we still ask */
         for (size_t i = 0, n = a->n; i < n; i++)
@@ -185,8 +186,8 @@ int everywhere_ask(Core *c, const EverywhereCall *call)
 void everywhere_encode(StrBuf *b, const char *text)
 {
         for (; *text; text++)
-                if ((*text >= '0' && *text <= '9') || (*text >= 'A' && *text <= 'Z') || (*text >= 'a' && *text <= 'z') ||
-                    strchr("-_.~", *text))
+                if ((*text >= '0' && *text <= '9') || (*text >= 'A' && *text <= 'Z') ||
+                    (*text >= 'a' && *text <= 'z') || strchr("-_.~", *text))
                         strbuf_addc(b, *text);
                 else
                         strbuf_addf(b, "%%%02X", (unsigned char) *text);

@@ -14,10 +14,10 @@ typedef struct NodeAnswer {
 typedef void (*everywhere_fn)(void *userdata, const NodeAnswer *answers, size_t n);
 
 typedef struct EverywhereCall {
-        const char *const *nodes; /* ends with NULL; NULL: all members */
+        const char *const *nodes;  /* ends with NULL; NULL: all members */
         const char *method, *path; /* path: behind /nodes/{node}, encoded */
-        const char *form;         /* name=value&…, or NULL */
-        const char *user;         /* NULL: root@pam */
+        const char *form;          /* name=value&…, or NULL */
+        const char *user;          /* NULL: root@pam */
         void (*here)(Core *c, void *here_data, reply_fn fn, void *userdata);
         void *here_data;
         everywhere_fn fn; /* once, maybe before everywhere_ask() returns */

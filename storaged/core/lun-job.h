@@ -6,9 +6,9 @@
 typedef struct LunJob LunJob;
 
 typedef struct LunRequest {
-        const char *wwid;            /* NULL: scan */
-        const char *target, *lun;    /* scan: the only place to look at; or NULL */
-        const char *node;            /* scan: only this node; or NULL */
+        const char *wwid;         /* NULL: scan */
+        const char *target, *lun; /* scan: the only place to look at; or NULL */
+        const char *node;         /* scan: only this node; or NULL */
         bool force;
         const char *user;
 } LunRequest;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The journal of removals. Written whole and atomically, so it is the state before a step or after it, never between. */
+/* The journal of removals. Written whole and atomically, so it is the state before a step or after it, never between.
+ */
 #include "core/lun-journal.h"
 
 #include <dirent.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * Removals under way, one file a LUN in the cluster file system: <cluster>/priv/storaged/luns/<wwid>. All nodes see that a
- * LUN is leaving; whoever goes on after a crash reads there how far it got.
+ * Removals under way, one file a LUN in the cluster file system: <cluster>/priv/storaged/luns/<wwid>. All nodes see
+ * that a LUN is leaving; whoever goes on after a crash reads there how far it got.
  */
 #include "core/core.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The nodes' inventories put together. A LUN of a SAN should look the same from every node: what differs is a finding, in the
- * words of the node where it differs. A disk in the node itself (SATA, NVMe over PCIe, a virtual one) is nobody else's to see.
+ * The nodes' inventories put together. A LUN of a SAN should look the same from every node: what differs is a finding,
+ * in the words of the node where it differs. A disk in the node itself (SATA, NVMe over PCIe, a virtual one) is nobody
+ * else's to see.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -55,8 +56,8 @@ static int add_finding(json_object *row, const char *node, const char *fmt, ...)
 /* What all nodes should agree on, from the first that has it. */
 static int row_new(json_object *lun, json_object **ret)
 {
-        static const char *const keys[] = { "wwid",      "size", "vendor",    "product", "serial",
-                                            "transport", "name", "device",    "content", "signature",
+        static const char *const keys[] = { "wwid",      "size",      "vendor",   "product", "serial",
+                                            "transport", "name",      "device",   "content", "signature",
                                             "vg",        "lock_type", "storages", "held" };
         AUTO_JSON *row = json_object_new_object();
         int r = row ? json_add_string(row, "state", "ok") : -ENOMEM;
@@ -100,8 +101,7 @@ static int64_t most_paths(json_object *row)
 {
         int64_t most = 0;
 
-        json_object_object_foreach(json_get(row, "nodes"), node, lun)
-        {
+        json_object_object_foreach (json_get(row, "nodes"), node, lun) {
                 (void) node;
                 if (json_get_int(lun, "n_paths", 0) > most)
                         most = json_get_int(lun, "n_paths", 0);
@@ -127,8 +127,8 @@ static int compare_node(json_object *row, const NodeAnswer *a, int64_t most)
                 r = add_finding(row, a->node, "%s: %s", state ? state : "?", reason ? reason : "?");
         if (r >= 0 && json_get_int(lun, "n_paths", 0) < most) {
                 worsen(row, "degraded");
-                r = add_finding(row, a->node, "%" PRId64 " paths, others have %" PRId64, json_get_int(lun, "n_paths", 0),
-                                most);
+                r = add_finding(row, a->node, "%" PRId64 " paths, others have %" PRId64,
+                                json_get_int(lun, "n_paths", 0), most);
         }
         if (r >= 0 && json_get_uint(lun, "size", 0) != json_get_uint(row, "size", 0)) {
                 worsen(row, "changed");
@@ -144,8 +144,7 @@ static int compare(json_object *row, const NodeAnswer *answers, size_t n)
         int64_t most = most_paths(row);
         int r = 0;
 
-        json_object_object_foreach(nodes, node, lun)
-        {
+        json_object_object_foreach (nodes, node, lun) {
                 (void) node;
                 first = first ? first : lun;
         }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A LUN leaves the cluster: a transaction over all nodes, in the order that loses nothing (reference: os-brick, SM, LXD):
- *   look    nothing uses it, on any node; every node answers
- *   block   no node gives it a map again
- *   flush   what is in caches is written, the maps go
- *   delete  all disks with that WWID go, on all nodes
- *   unmap   the administrator takes it away on the array; here the task ends
- *   prove   every node looks again where it was, and does not find it: then it is gone
- * The journal names the step to do next and is written before it. A step may be done again, so whoever reads the journal
- * after a crash goes on there. A refusal before the first map is gone takes everything back; later, the only way is on.
+ * A LUN leaves the cluster: a transaction over all nodes, in the order that loses nothing (reference: os-brick, SM,
+ * LXD): look    nothing uses it, on any node; every node answers block   no node gives it a map again flush   what is
+ * in caches is written, the maps go delete  all disks with that WWID go, on all nodes unmap   the administrator takes
+ * it away on the array; here the task ends prove   every node looks again where it was, and does not find it: then it
+ * is gone The journal names the step to do next and is written before it. A step may be done again, so whoever reads
+ * the journal after a crash goes on there. A refusal before the first map is gone takes everything back; later, the
+ * only way is on.
  */
 #include <errno.h>
 
@@ -149,7 +147,8 @@ static void on_step(void *userdata, const NodeAnswer *answers, size_t n)
                 return;
         }
         if (failed) {
-                lun_job_fail(j, failed->err.code, "%s; run pvesm lun remove %s again to go on", failed->err.text, j->wwid);
+                lun_job_fail(j, failed->err.code, "%s; run pvesm lun remove %s again to go on", failed->err.text,
+                             j->wwid);
                 return;
         }
         for (size_t i = 0; !s->next && i < n; i++)
@@ -167,15 +166,15 @@ static void on_step(void *userdata, const NodeAnswer *answers, size_t n)
                 remove_go_on(j);
 }
 
-/* Each node looks where it saw it, all of them wherever one did: targets have the same numbers seldom, so each its own. */
+/* Each node looks where it saw it, all of them wherever one did: targets have the same numbers seldom, so each its own.
+ */
 static const char *places_text(LunJob *j)
 {
         AUTO(strbuf_deinit) StrBuf b = STRBUF_INIT;
         json_object *places = json_get(j->journal, "places");
 
         if (json_object_is_type(places, json_type_object)) {
-                json_object_object_foreach(places, node, list)
-                {
+                json_object_object_foreach (places, node, list) {
                         (void) node;
                         strbuf_addf(&b, "%s%s", b.len > 0 ? "," : "", json_object_get_string(list));
                 }
@@ -198,7 +197,8 @@ static void remove_go_on(LunJob *j)
         }
         if (str_eq(step, "unmap") && !json_get_bool(j->journal, "gone", false)) {
                 end_with(j, "unmap",
-                         "removed from all nodes; now take the LUN away on the array, then run the same command again: it "
+                         "removed from all nodes; now take the LUN away on the array, then run the same command again: "
+                         "it "
                          "proves that the LUN is gone");
                 return;
         }
@@ -210,8 +210,8 @@ static void remove_go_on(LunJob *j)
                 s = step_find("prove");
         }
         if (!s) {
-                lun_job_fail(j, -EINVAL, "the journal of LUN %s names a step '%s' that this version does not know", j->wwid,
-                             step ? step : "");
+                lun_job_fail(j, -EINVAL, "the journal of LUN %s names a step '%s' that this version does not know",
+                             j->wwid, step ? step : "");
                 return;
         }
         r = fault_point(s->fault);
@@ -248,14 +248,17 @@ static int check_view(const char *node, json_object *lun, struct storaged_error 
         const char *wwid = json_get_string(lun, "wwid");
 
         if (length_of(lun, "mounts") > 0)
-                return error_set(err, -EBUSY, "LUN %s is mounted on node %s at %s", wwid, node, first_of(lun, "mounts"));
+                return error_set(err, -EBUSY, "LUN %s is mounted on node %s at %s", wwid, node,
+                                 first_of(lun, "mounts"));
         if (length_of(lun, "holders") > 0)
-                return error_set(err, -EBUSY, "LUN %s is in use on node %s by %s%s; deactivate what lies on it first", wwid,
-                                 node, first_of(lun, "holders"), length_of(lun, "holders") > 1 ? " and others" : "");
+                return error_set(err, -EBUSY, "LUN %s is in use on node %s by %s%s; deactivate what lies on it first",
+                                 wwid, node, first_of(lun, "holders"),
+                                 length_of(lun, "holders") > 1 ? " and others" : "");
         /* Without a path whoever has it open waits for it; the flush ends that, and says if somebody stays. */
         if (json_get_uint(lun, "n_open", 0) > 0 && json_get_int(lun, "n_active", 0) > 0)
-                return error_set(err, -EBUSY, "LUN %s is open on node %s (%llu times); end what uses %s first", wwid, node,
-                                 (unsigned long long) json_get_uint(lun, "n_open", 0), json_get_string(lun, "device"));
+                return error_set(err, -EBUSY, "LUN %s is open on node %s (%llu times); end what uses %s first", wwid,
+                                 node, (unsigned long long) json_get_uint(lun, "n_open", 0),
+                                 json_get_string(lun, "device"));
         return 0;
 }
 
@@ -269,10 +272,11 @@ static int check_nodes(LunJob *j, json_object *row, struct storaged_error *err)
                 int r = 0;
 
                 if (!json_get_bool(node, "online", false))
-                        return error_set(err, -EHOSTDOWN,
-                                         "node %s can't be asked (%s), so nobody knows whether it uses the LUN; bring it back "
-                                         "or take it out of the cluster first",
-                                         name, json_get_string(node, "error"));
+                        return error_set(
+                                err, -EHOSTDOWN,
+                                "node %s can't be asked (%s), so nobody knows whether it uses the LUN; bring it back "
+                                "or take it out of the cluster first",
+                                name, json_get_string(node, "error"));
                 lun = json_get(json_get(row, "nodes"), name);
                 if (lun)
                         r = check_view(name, lun, err);
@@ -290,10 +294,11 @@ static int check_content(const LunJob *j, json_object *row, struct storaged_erro
                 return error_set(err, -EBUSY, "storage '%s' lies on LUN %s; remove the storage first",
                                  first_of(row, "storages"), j->wwid);
         if (vg && *vg && !j->force)
-                return error_set(err, -EBUSY,
-                                 "LUN %s is a physical volume of volume group %s; destroy or reduce the group first, or say "
-                                 "--force to take it away with its data",
-                                 j->wwid, vg);
+                return error_set(
+                        err, -EBUSY,
+                        "LUN %s is a physical volume of volume group %s; destroy or reduce the group first, or say "
+                        "--force to take it away with its data",
+                        j->wwid, vg);
         return 0;
 }
 
@@ -301,8 +306,7 @@ static int check_content(const LunJob *j, json_object *row, struct storaged_erro
 
 static bool is_dead_everywhere(json_object *row)
 {
-        json_object_object_foreach(json_get(row, "nodes"), node, lun)
-        {
+        json_object_object_foreach (json_get(row, "nodes"), node, lun) {
                 (void) node;
                 if (json_get_int(lun, "n_active", 0) > 0)
                         return false;
@@ -337,8 +341,7 @@ static int journal_new(LunJob *j, json_object *row)
                 r = json_add_bool01(j->journal, "force", j->force);
         if (r >= 0)
                 r = json_add_bool01(j->journal, "gone", is_dead_everywhere(row));
-        json_object_object_foreach(json_get(row, "nodes"), node, lun)
-        {
+        json_object_object_foreach (json_get(row, "nodes"), node, lun) {
                 if (r >= 0)
                         r = add_places(places, node, lun);
         }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A LUN grew on the array. All nodes read the sizes of all paths again; only when every path of every node is up and
- * says the same do the maps follow, and only when all maps have followed is the physical volume made larger, once. Until then
- * nothing uses the new room, so a refusal at any point leaves a LUN that works as before, and the same command goes on.
+ * says the same do the maps follow, and only when all maps have followed is the physical volume made larger, once.
+ * Until then nothing uses the new room, so a refusal at any point leaves a LUN that works as before, and the same
+ * command goes on.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -31,7 +32,8 @@ static void on_pv(void *userdata, const Reply *reply, const struct storaged_erro
         (void) reply;
         if (err)
                 lun_job_fail(j, err->code ? err->code : -EIO,
-                             "LUN %s has %" PRIu64 " bytes on all nodes now, but its physical volume was not resized: %s",
+                             "LUN %s has %" PRIu64
+                             " bytes on all nodes now, but its physical volume was not resized: %s",
                              j->wwid, j->bytes, err->text);
         else
                 resize_done(j);
@@ -43,8 +45,9 @@ static void resize_pv(LunJob *j)
         json_object *row = lun_job_row(j);
         const char *vg = json_get_string(row, "vg"), *device = json_get_string(row, "device");
         struct storaged_pair args[] = { { "vg", vg }, { "device", device } };
-        ActionCall call = { .type = "lvm", .action = "pv-resize", .args = args, .n_args = 2, .user = j->user,
-                            .is_direct = true };
+        ActionCall call = {
+                .type = "lvm", .action = "pv-resize", .args = args, .n_args = 2, .user = j->user, .is_direct = true
+        };
 
         if (!vg || !*vg || !device) {
                 resize_done(j);
@@ -93,7 +96,8 @@ static void on_rescanned(void *userdata, const NodeAnswer *answers, size_t n)
         }
         if (j->bytes < old) {
                 lun_job_fail(j, -EINVAL,
-                             "LUN %s is smaller than it was: %" PRIu64 " bytes, %" PRIu64 " before; what lies behind its new "
+                             "LUN %s is smaller than it was: %" PRIu64 " bytes, %" PRIu64
+                             " before; what lies behind its new "
                              "end would be lost, so no map was changed",
                              j->wwid, j->bytes, old);
                 return;
@@ -114,8 +118,9 @@ static void on_looked(LunJob *j)
                 const char *name = json_get_string(node, "node");
 
                 if (!json_get_bool(node, "online", false)) {
-                        lun_job_fail(j, -EHOSTDOWN, "node %s can't be asked: %s; a LUN is resized on all nodes or on none",
-                                     name, json_get_string(node, "error"));
+                        lun_job_fail(j, -EHOSTDOWN,
+                                     "node %s can't be asked: %s; a LUN is resized on all nodes or on none", name,
+                                     json_get_string(node, "error"));
                         return;
                 }
                 if (json_get(json_get(row, "nodes"), name) && strlist_adds(&j->nodes, name) < 0) {

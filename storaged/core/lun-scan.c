@@ -24,8 +24,8 @@ static void on_scanned(void *userdata, const NodeAnswer *answers, size_t n)
 
                 if (!a->data)
                         continue;
-                task_log(j->task, "%s: %" PRId64 " LUNs after %" PRId64 " scans", a->node, json_get_int(a->data, "luns", 0),
-                         json_get_int(a->data, "scans", 0));
+                task_log(j->task, "%s: %" PRId64 " LUNs after %" PRId64 " scans", a->node,
+                         json_get_int(a->data, "luns", 0), json_get_int(a->data, "scans", 0));
                 log_words(j, a->node, json_get(a->data, "new"), "new LUN");
                 log_words(j, a->node, json_get(a->data, "lost"), "no longer there: LUN");
                 log_words(j, a->node, json_get(a->data, "replaced"), "led to another LUN and was replaced: path");

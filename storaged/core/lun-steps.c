@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The frame of a job on LUNs: a task that everybody can follow, one lock of the cluster, so that two jobs never meet on
- * a LUN, and steps, each the same action on all nodes at once. What a step means is in lun-scan.c, lun-resize.c, lun-remove.c.
+ * a LUN, and steps, each the same action on all nodes at once. What a step means is in lun-scan.c, lun-resize.c,
+ * lun-remove.c.
  */
 #include "core/lun-steps.h"
 
@@ -190,7 +191,11 @@ void lun_job_arg(LunJob *j, const char *key, const char *value)
 static void step_here(Core *c, void *here_data, reply_fn fn, void *userdata)
 {
         const LunJob *j = here_data;
-        ActionCall call = { .type = TYPE, .action = j->action, .args = j->args, .n_args = j->n_args, .user = j->user,
+        ActionCall call = { .type = TYPE,
+                            .action = j->action,
+                            .args = j->args,
+                            .n_args = j->n_args,
+                            .user = j->user,
                             .is_direct = true };
 
         action_run(c, &call, fn, userdata);
@@ -270,7 +275,8 @@ void lun_job_later(LunJob *j, uint64_t usec, void (*fn)(LunJob *j))
 
         if (later)
                 *later = (Later){ j, fn };
-        if (!later || sd_event_add_time_relative(j->core->event, &j->delay, CLOCK_MONOTONIC, usec, 0, on_later, later) < 0) {
+        if (!later ||
+            sd_event_add_time_relative(j->core->event, &j->delay, CLOCK_MONOTONIC, usec, 0, on_later, later) < 0) {
                 free(later);
                 lun_job_fail(j, -ENOMEM, "out of memory");
         }

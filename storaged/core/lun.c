@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The inventory as the daemon knows it. Nothing happens until somebody asks for LUNs; from then on the kernel's device events
- * are heard, and one worker stays that keeps what does not change of a disk. An event only makes what is known old: the
- * next who asks has it made anew, once for all who wait. So an idle daemon does nothing, a path that went down is in the very
- * next answer, and a thousand events in a row cost one look.
- * A look that does not come back is given up with its worker; those who wait get what is known, with the reason.
+ * The inventory as the daemon knows it. Nothing happens until somebody asks for LUNs; from then on the kernel's device
+ * events are heard, and one worker stays that keeps what does not change of a disk. An event only makes what is known
+ * old: the next who asks has it made anew, once for all who wait. So an idle daemon does nothing, a path that went down
+ * is in the very next answer, and a thousand events in a row cost one look. A look that does not come back is given up
+ * with its worker; those who wait get what is known, with the reason.
  */
 #include "core/lun.h"
 
@@ -22,8 +22,11 @@
 
 #define PLUGIN "multipath"
 #define LOOK_TIMEOUT_USEC (25 * USEC_PER_SEC)
-#define KNOWN_FOR_USEC (2 * USEC_PER_SEC) /* multipathd's checkers have states that no event tells */
-#define CHANGED_MAX 4096u                 /* bytes of names; more is "all" */
+#define KNOWN_FOR_USEC \
+        (2 * USEC_PER_SEC) /* multipathd's checkers have states that no event tells: then a look is due */
+#define USABLE_FOR_USEC (60 * USEC_PER_SEC)  /* until it is over, what is known is told, if no event says otherwise */
+#define AFTERMATH_USEC (500 * USEC_PER_MSEC) /* multipathd hears of an event when we do, and needs a moment */
+#define CHANGED_MAX 4096u                    /* bytes of names; more is "all" */
 
 typedef struct Waiter {
         reply_fn fn;
@@ -35,9 +38,9 @@ struct Luns {
         Core *core;
         Uevents *uevents;
         Worker *worker;
-        json_object *known; /* NULL: never looked */
-        uint64_t known_usec;
-        uint64_t n_begun, n_done; /* looks */
+        json_object *known;              /* NULL: never looked */
+        uint64_t known_usec, event_usec; /* when it was made; when the last event came */
+        uint64_t n_begun, n_done;        /* looks */
         bool is_looking, is_old;
         StrBuf changed; /* names for the next look */
         VEC(Waiter) waiters;
@@ -95,7 +98,8 @@ static void on_looked(void *userdata, const char *body, size_t len, const struct
         json_object *known = NULL;
         Luns *l = userdata;
 
-        if (!err && (json_parse(body, len, &known) < 0 || !json_object_is_type(json_get(known, "luns"), json_type_array))) {
+        if (!err &&
+            (json_parse(body, len, &known) < 0 || !json_object_is_type(json_get(known, "luns"), json_type_array))) {
                 (void) error_set(&why, -EPROTO, "the inventory of LUNs can't be read");
                 json_object_put(known);
                 err = &why;
@@ -165,12 +169,14 @@ static int look_args(Luns *l, json_object **ret)
 static void look_begin(Luns *l)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
-        WorkerCall call = { .op = "act", .fd = -1, .timeout_usec = LOOK_TIMEOUT_USEC, .done = on_looked, .userdata = l };
+        WorkerCall call = {
+                .op = "act", .fd = -1, .timeout_usec = LOOK_TIMEOUT_USEC, .done = on_looked, .userdata = l
+        };
         AUTO_JSON *args = NULL;
         int r = worker_start(l, &err);
 
         l->is_looking = true;
-        l->is_old = false;
+        l->is_old = now_usec() < l->event_usec + AFTERMATH_USEC;
         l->n_begun++;
         if (r >= 0 && look_args(l, &args) < 0)
                 r = error_set(&err, -ENOMEM, "out of memory");
@@ -204,6 +210,12 @@ static void on_path_event(const Uevent *e)
                  is_down ? "went down" : "came back", e->dm_valid_paths);
 }
 
+static void set_old(Luns *l)
+{
+        l->is_old = true;
+        l->event_usec = now_usec();
+}
+
 static bool is_disk(const char *name)
 {
         return str_skip(name, "sd") || str_skip(name, "dm-") || str_skip(name, "nvme");
@@ -211,13 +223,13 @@ static bool is_disk(const char *name)
 
 static void on_uevent(void *userdata, const Uevent *e)
 {
-        static const char *const subsystems[] = { "scsi",          "scsi_device",        "fc_host", "fc_remote_ports",
+        static const char *const subsystems[] = { "scsi",          "scsi_device",      "fc_host", "fc_remote_ports",
                                                   "iscsi_session", "iscsi_connection", "nvme" };
         Luns *l = userdata;
 
         if (!e) {
                 add_changed(l, "all");
-                l->is_old = true;
+                set_old(l);
                 return;
         }
         if (str_eq(e->subsystem, "block") && is_disk(e->name)) {
@@ -225,11 +237,11 @@ static void on_uevent(void *userdata, const Uevent *e)
                         on_path_event(e);
                 else if (!str_eq(e->action, "remove"))
                         add_changed(l, e->name);
-                l->is_old = true;
+                set_old(l);
         }
         for (size_t i = 0; i < sizeof(subsystems) / sizeof(subsystems[0]); i++)
                 if (str_eq(e->subsystem, subsystems[i]))
-                        l->is_old = true;
+                        set_old(l);
         if (*e->attention) {
                 log_info("%s: unit attention: %s", e->devpath, e->attention);
                 add_changed(l, "all");
@@ -260,7 +272,9 @@ void luns_query(Core *c, unsigned flags, reply_fn fn, void *userdata)
         }
         if (flags & LUNS_FRESH)
                 add_changed(l, "all");
-        if (l->known && !l->is_old && !(flags & LUNS_FRESH) && now_usec() - l->known_usec < KNOWN_FOR_USEC) {
+        if (l->known && !l->is_old && !(flags & LUNS_FRESH) && now_usec() - l->known_usec < USABLE_FOR_USEC) {
+                if (!l->is_looking && now_usec() - l->known_usec >= KNOWN_FOR_USEC)
+                        look_begin(l);
                 luns_answer(l, &w, NULL);
                 return;
         }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The cluster's multipath configuration. The daemon only carries the text: what may stand in it, and what a node makes of
- * it, is the plugin's (plugins/multipath/act-apply.c). One application at a time; a change meanwhile is applied after it.
+ * The cluster's multipath configuration. The daemon only carries the text: what may stand in it, and what a node makes
+ * of it, is the plugin's (plugins/multipath/act-apply.c). One application at a time; a change meanwhile is applied
+ * after it.
  */
 #include "core/multipath-config.h"
 
@@ -30,8 +31,8 @@ typedef struct Seen {
 
 struct MultipathConfig {
         Core *core;
-        char *paths[2];       /* multipath.cfg, multipath-overrides.conf */
-        char *mark;           /* there: something was applied here once */
+        char *paths[2]; /* multipath.cfg, multipath-overrides.conf */
+        char *mark;     /* there: something was applied here once */
         Seen seen;
         bool is_applying, is_old;
         json_object *result;
@@ -49,8 +50,8 @@ static bool look(const MultipathConfig *m, Seen *ret)
                         any = true;
                         ret->inode[i] = (uint64_t) st.st_ino;
                         ret->bytes[i] = (uint64_t) st.st_size;
-                        ret->mtime_ns[i] = (uint64_t) st.st_mtim.tv_sec * UINT64_C(1000000000) +
-                                           (uint64_t) st.st_mtim.tv_nsec;
+                        ret->mtime_ns[i] =
+                                (uint64_t) st.st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t) st.st_mtim.tv_nsec;
                 }
         return any;
 }
@@ -83,7 +84,10 @@ static void apply(MultipathConfig *m)
 {
         AUTO(freep) char *config = NULL, *overrides = NULL;
         struct storaged_pair args[2];
-        ActionCall call = { .type = "multipath", .action = "config-apply", .args = args, .is_direct = true,
+        ActionCall call = { .type = "multipath",
+                            .action = "config-apply",
+                            .args = args,
+                            .is_direct = true,
                             .timeout_usec = APPLY_TIMEOUT_USEC };
         char **texts[] = { &config, &overrides };
         static const char *const names[] = { "config", "overrides" };

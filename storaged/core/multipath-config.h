@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * multipath.cfg and multipath-overrides.conf of the cluster: applied on this node whenever they change, and changed for one LUN
- * at a time. Nothing happens on a node while neither file exists and none was ever applied.
+ * multipath.cfg and multipath-overrides.conf of the cluster: applied on this node whenever they change, and changed for
+ * one LUN at a time. Nothing happens on a node while neither file exists and none was ever applied.
  */
 #include "core/core.h"
 

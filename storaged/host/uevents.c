@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A netlink socket that hears the kernel itself, not udev: udev waits for devices and may hang with one, and whoever waits
- * for udev hangs, too. What does not come from the kernel is not believed. A burst that overflows the socket is told as
- * "anything may have happened", never passed over.
+ * A netlink socket that hears the kernel itself, not udev: udev waits for devices and may hang with one, and whoever
+ * waits for udev hangs, too. What does not come from the kernel is not believed. A burst that overflows the socket is
+ * told as "anything may have happened", never passed over.
  */
 #include "host/uevents.h"
 

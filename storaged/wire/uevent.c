@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's messages about devices (lib/kobject_uevent.c): a header line and KEY=value lines, each ended by a NUL. Those
- * that udev sends on after its rules begin with "libudev" instead and are not ours: a device that hangs udev must not
- * keep its news from us.
+ * The kernel's messages about devices (lib/kobject_uevent.c): a header line and KEY=value lines, each ended by a NUL.
+ * Those that udev sends on after its rules begin with "libudev" instead and are not ours: a device that hangs udev must
+ * not keep its news from us.
  */
 #include "wire/uevent.h"
 
@@ -17,9 +17,14 @@ int uevent_parse(char *message, size_t len, Uevent *ret)
         const struct {
                 const char *key;
                 const char **value;
-        } keys[] = { { "ACTION=", &e.action },     { "DEVPATH=", &e.devpath },  { "SUBSYSTEM=", &e.subsystem },
-                     { "DM_ACTION=", &e.dm_action }, { "DM_NAME=", &e.dm_name }, { "DM_PATH=", &e.dm_path },
-                     { "DM_NR_VALID_PATHS=", &e.dm_valid_paths }, { "SDEV_UA=", &e.attention } };
+        } keys[] = { { "ACTION=", &e.action },
+                     { "DEVPATH=", &e.devpath },
+                     { "SUBSYSTEM=", &e.subsystem },
+                     { "DM_ACTION=", &e.dm_action },
+                     { "DM_NAME=", &e.dm_name },
+                     { "DM_PATH=", &e.dm_path },
+                     { "DM_NR_VALID_PATHS=", &e.dm_valid_paths },
+                     { "SDEV_UA=", &e.attention } };
         const char *slash;
         size_t n;
 

@@ -39,7 +39,8 @@ static void try_vpd(const uint8_t *data, size_t size)
 
         if (vpd_parse_identity(data, size, &id) == 0 && strnlen(id.wwid, WWID_MAX) == WWID_MAX)
                 abort();
-        if (vpd_parse_serial(data, size, serial, sizeof(serial)) == 0 && strnlen(serial, sizeof(serial)) == sizeof(serial))
+        if (vpd_parse_serial(data, size, serial, sizeof(serial)) == 0 &&
+            strnlen(serial, sizeof(serial)) == sizeof(serial))
                 abort();
         memcpy(text, data, size < 299 ? size : 299);
         text[size < 299 ? size : 299] = '\0';

@@ -82,12 +82,12 @@ static void broken_metadata_keeps_the_pv(void **state)
 static void naa_of_16_bytes_wins(void **state)
 {
         static const uint8_t page[] = {
-                0, 0x83, 0, 60,
-                2, 0x01, 0, 8, 'L', 'A', 'B', ' ', '0', '0', '1', ' ',                                       /* T10 */
-                1, 0x03, 0, 8, 0x50, 0x05, 0x07, 0x68, 0, 0, 0, 1,                                           /* NAA, 8 */
-                1, 0x03, 0, 16, 0x60, 0x05, 0x07, 0x68, 0x0c, 0x80, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xa,         /* NAA, 16 */
-                1, 0x14, 0, 4, 0, 0, 0, 2,                                                                   /* port */
-                1, 0x15, 0, 4, 0, 0, 0, 7,                                                                   /* group */
+                0, 0x83, 0, 60,  2,    0x01, 0,    8,    'L',  'A',  'B', ' ', '0', '0', '1', ' ', /* T10 */
+                1, 0x03, 0, 8,   0x50, 0x05, 0x07, 0x68, 0,    0,    0,   1,                       /* NAA, 8 */
+                1, 0x03, 0, 16,  0x60, 0x05, 0x07, 0x68, 0x0c, 0x80, 1,   2,   3,   4,   5,   6,
+                7, 8,    9, 0xa,                      /* NAA, 16 */
+                1, 0x14, 0, 4,   0,    0,    0,    2, /* port */
+                1, 0x15, 0, 4,   0,    0,    0,    7, /* group */
         };
         VpdIdentity id;
 
@@ -100,7 +100,8 @@ static void naa_of_16_bytes_wins(void **state)
 
 static void text_names_are_cleaned(void **state)
 {
-        static const uint8_t page[] = { 0, 0x83, 0, 16, 2, 0x01, 0, 12, ' ', 'A', ' ', ' ', 'B', '/', 7, 'C', ' ', 0, 0, 0 };
+        static const uint8_t page[] = { 0,   0x83, 0,   16,  2, 0x01, 0,   12, ' ', 'A',
+                                        ' ', ' ',  'B', '/', 7, 'C',  ' ', 0,  0,   0 };
         VpdIdentity id;
 
         (void) state;
@@ -110,7 +111,9 @@ static void text_names_are_cleaned(void **state)
 
 static void cut_pages_are_read_as_far_as_they_go(void **state)
 {
-        static const uint8_t page[] = { 0, 0x83, 0xff, 0xff, 1, 0x03, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 0x03, 0, 200, 1 };
+        static const uint8_t page[] = {
+                0, 0x83, 0xff, 0xff, 1, 0x03, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 0x03, 0, 200, 1
+        };
         VpdIdentity id;
 
         (void) state;
@@ -181,7 +184,12 @@ static void maps_of_a_lab_node(void **state)
 
 static void what_is_no_answer_is_refused(void **state)
 {
-        static const char *const texts[] = { "", "timeout\n", "{}", "[]", "{\"maps\": [7]}", "{\"maps\": [{}]}",
+        static const char *const texts[] = { "",
+                                             "timeout\n",
+                                             "{}",
+                                             "[]",
+                                             "{\"maps\": [7]}",
+                                             "{\"maps\": [{}]}",
                                              "{\"maps\": [{\"uuid\": \"3600\", \"sysfs\": \"../sda\"}]}" };
         MapList l = MAP_LIST_INIT;
 
