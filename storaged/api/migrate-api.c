@@ -53,5 +53,8 @@ static const ParamSpec migrate_params[] = {
 const Route migrate_routes[] = {
         { "POST", "/cluster/migrate", migrate_params, .permission = "/storage/{storage}: Datastore.Allocate",
           .description = "Hands volumes over to another node: see decision 0012.", .handler = migrate },
+        { "POST", "/nodes/{node}/migrate", migrate_params, .permission = "/storage/{storage}: Datastore.Allocate",
+          .description = "The same, asked of that node: whoever takes a guest in lets the source prepare.",
+          .handler = migrate },
         { 0 },
 };

@@ -88,7 +88,7 @@ void cluster_locks_stop(ClusterLocks *l)
 
 ClusterLocks *cluster_locks_free(ClusterLocks *l)
 {
-        LockQueue *q;
+        LockQueue *q, *next;
         ClusterLock *lock;
 
         if (!l)
@@ -97,8 +97,8 @@ ClusterLocks *cluster_locks_free(ClusterLocks *l)
                 TAILQ_REMOVE(&l->failed, lock, entry);
                 (void) lock_free(lock);
         }
-        TAILQ_FOREACH(q, &l->queues, entry)
-        {
+        for (q = TAILQ_FIRST(&l->queues); q; q = next) {
+                next = TAILQ_NEXT(q, entry);
                 while ((lock = TAILQ_FIRST(&q->waiting))) {
                         TAILQ_REMOVE(&q->waiting, lock, entry);
                         (void) lock_free(lock);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The speed figures: a table with target and measured value, and bench.json in the build directory.
 
-    bench.py [--quick] [NAME...]     NAME: commands storages raw qcow2 dead memory noquorum allocs
+    bench.py [--quick] [NAME...]     NAME: commands storages raw qcow2 dead memory noquorum allocs migrate
 
 Every figure is the median (and p99) of many runs on this machine as it is; commands are timed from exec to exit.
 """
@@ -225,6 +225,36 @@ class Bench:
         d.stop()
 
 
+    def migrate(self):
+        """Two nodes, one cluster directory: prepare on the source, activate on the target, commit on both."""
+        one = self.daemon()
+        two = os.path.join(self.top, "two")
+        os.makedirs(two + "/etc")
+        os.makedirs(one.root + "/sh")
+        os.symlink(one.root + "/etc/pve", two + "/etc/pve")
+        two = Daemon(two, node="n2")
+        one.add_dir("sh", one.root + "/sh", shared=1)
+        wait_until(lambda: [s for s in two.get("/storage") if s["storage"] == "sh"], "both know the storage")
+        volume = one.alloc("sh", 100)
+        source, target = one, two
+        prepare, commit = [], []
+        source.post(source.at("sh", "/activate"), volume=volume)
+        for _ in range(self.runs(200)):
+            begun = time.perf_counter()
+            source.post("/cluster/migrate", op="prepare", volume=volume, target=target.node)
+            target.post(target.at("sh", "/activate"), volume=volume)
+            prepare.append((time.perf_counter() - begun) * 1000)
+            begun = time.perf_counter()
+            source.post("/cluster/migrate", op="commit", volume=volume, target=target.node)
+            target.post("/cluster/migrate", op="commit", volume=volume, target=target.node)
+            commit.append((time.perf_counter() - begun) * 1000)
+            source, target = target, source
+        record("migrate: prepare and activate on the target", "ms", prepare, None)
+        record("migrate: commit, until the target is alone", "ms", commit, None)
+        two.stop()
+        one.stop()
+
+
 def client(path, k, seconds):
     c, times, failed, i = UnixConnection(path), [], 0, 0
     end = time.perf_counter() + seconds
@@ -248,7 +278,7 @@ def client(path, k, seconds):
 
 
 def main():
-    names = ["commands", "storages", "raw", "qcow2", "dead", "memory", "noquorum", "allocs"]
+    names = ["commands", "storages", "raw", "qcow2", "dead", "memory", "noquorum", "allocs", "migrate"]
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--quick", action="store_true", help="a tenth of the runs")
     a.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))

@@ -7,7 +7,7 @@ import time
 import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from cluster import ClusterTest, cluster_is_possible
-from harness import main, wait_until
+from harness import REPO, main, run, wait_until
 
 GONE_AFTER = 8
 
@@ -20,6 +20,40 @@ class Proof(ClusterTest):
     def holders(self, node):
         rows = node.d.get(node.d.at("pool", "/holders"), volume=self.volid)
         return [r["node"] for r in rows if r["what"] == "lease"]
+
+    def hook(self, node, *words, check=True):
+        xml = f"<domain><devices><disk type='file' device='disk'><source file='{node.d.path(self.volid)}'/></disk></devices></domain>"
+        env = dict(os.environ, STORAGED_ROOT=node.root, STORAGED_NODE=node.name)
+        return run(f"{REPO}/hooks/libvirt/qemu", "web", *words, env=env, check=check, stdin=xml.encode())
+
+    def test_libvirt_migrates_and_nobody_has_to_prepare(self):
+        n1, n2, n3 = self.start_all()
+        os.makedirs(self.tmp + "/pool")
+        n1.d.post("/storage", type="dir", storage="pool", path=self.tmp + "/pool", shared=1)
+        for n in (n2, n3):
+            wait_until(lambda n=n: "pool" in [r["storage"] for r in n.d.get("/storage")], f"{n.name} sees the storage")
+        self.volid = n1.d.alloc("pool", 100)
+        for n, m in ((n2, n1), (n3, n2)):
+            wait_until(lambda n=n, m=m: n.d.request("GET", f"/nodes/{m.name}/workers").status == 200, f"{n.name} can ask {m.name}")
+        self.hook(n1, "prepare", "begin", "-")
+        self.hook(n1, "started", "begin", "-")
+        self.assertEqual(self.hook(n2, "prepare", "begin", "-", check=False).rc, 1, "no migration: a second start")
+
+        with self.subTest("it goes well"):
+            self.assertEqual(self.hook(n2, "migrate", "begin", "-").out, "", "the domain stays as it is")
+            self.hook(n2, "prepare", "begin", "-")
+            self.assertEqual(self.holders(n3), ["n1", "n2"])
+            self.hook(n2, "started", "begin", "-")
+            self.hook(n1, "release", "end", "migrated")
+            wait_until(lambda: self.holders(n3) == ["n2"], "n2 has it alone")
+
+        with self.subTest("it fails on the target"):
+            self.hook(n3, "migrate", "begin", "-")
+            self.hook(n3, "prepare", "begin", "-")
+            self.hook(n3, "release", "end", "failed")
+            wait_until(lambda: self.holders(n1) == ["n2"], "n2 has it alone again")
+            self.hook(n2, "release", "end", "shutdown")
+            self.assertEqual(self.holders(n1), [])
 
     def test_a_lease_is_taken_only_from_a_node_that_is_proven_gone(self):
         n1, n2, n3 = self.start_all("--gone-after", str(GONE_AFTER))

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """hooks/libvirt/qemu, called as libvirt calls it, on two nodes that share a cluster directory and a storage."""
+import importlib.machinery
+import importlib.util
 import os
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -122,6 +124,29 @@ class Hook(DaemonTest):
         self.migrate("prepare", target="n2")
         self.hook("n1", "release", "end", "shutdown")
         self.assertEqual(self.held(), ([], []))
+
+    def test_rbd_images_and_devices_are_found(self):
+        loader = importlib.machinery.SourceFileLoader("libvirt_hook", REPO + "/hooks/libvirt/qemu")
+        hook = importlib.util.module_from_spec(importlib.util.spec_from_loader("libvirt_hook", loader))
+        loader.exec_module(hook)
+        paths = {"ceph:vm-100-disk-9": "rbd:rbd/vm-100-disk-9:conf=/etc/ceph/ceph.conf", "ns:vm-100-disk-1": "rbd:kube/a/vm-100-disk-1:id=x",
+                 "san:vm-100-disk-0": "/dev/vg-one/vm-100-disk-0"}
+        storages = [{"type": "rbd", "storage": "ceph"}, {"type": "rbd", "storage": "ns", "pool": "kube", "namespace": "a"},
+                    {"type": "lvm", "storage": "san", "vgname": "vg-one"}]
+
+        def call(method, path, **params):
+            if path == "/storage":
+                return storages
+            if params["volume"] not in paths:
+                raise hook.Refused("no such volume")
+            return {"path": paths[params["volume"]]}
+        hook.call = call
+        disks = "".join(f"<disk type='network' device='disk'><source protocol='{p}' name='{n}'/></disk>" for p, n in
+                        (("rbd", "rbd/vm-100-disk-9"), ("rbd", "kube/a/vm-100-disk-1"), ("rbd", "kube/vm-100-disk-1"),
+                         ("iscsi", "rbd/vm-100-disk-9"), ("rbd", "other/vm-100-disk-9")))
+        disks += "<disk type='block' device='disk'><source dev='/dev/mapper/vg--one-vm--100--disk--0'/></disk>"
+        found = hook.volumes_of(f"<domain><devices>{disks}</devices></domain>")
+        self.assertEqual([v for v, _ in found], list(paths))
 
     def test_what_is_not_ours(self):
         self.assertEqual(self.hook("n1", "prepare", "begin", "-", xml="<domain><devices/></domain>").rc, 0)
