@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lock directories. mkdir decides who has the lock. Ours is known by its identity (base/fileid.h): whoever takes the lock
- * over makes another directory. The identity is noted in a file of this daemon, so that after a kill -9 the next one
- * finds its own locks and only those.
- * On pmxcfs (a FUSE file system) the cluster itself lets expired locks go when asked with utime(0); on a plain
- * directory nobody does, so the waiters do it, one at a time under a flock of the parent, which renewing and removing
- * take, too: nobody removes what has just been renewed, or what another one has just made.
- * Invariant: a directory is removed only while it is, just before, still the one that was looked at.
+ * Lock directories. mkdir decides who has the lock. Ours is known by its identity (base/fileid.h): whoever takes the
+ * lock over makes another directory. The identity is noted in a file of this daemon, so that after a kill -9 the next
+ * one finds its own locks and only those. On pmxcfs (a FUSE file system) the cluster itself lets expired locks go when
+ * asked with utime(0); on a plain directory nobody does, so the waiters do it, one at a time under a flock of the
+ * parent, which renewing and removing take, too: nobody removes what has just been renewed, or what another one has
+ * just made. Invariant: a directory is removed only while it is, just before, still the one that was looked at.
  */
 #include "cluster/lock-dir.h"
 

@@ -20,9 +20,9 @@ typedef struct LockDir {
         FileId id;
 } LockDir;
 
-#define LOCK_DIR_INIT                                      \
-        (LockDir)                                          \
-        {                                                  \
+#define LOCK_DIR_INIT                                   \
+        (LockDir)                                       \
+        {                                               \
                 .life_sec = LOCK_LIFE_SEC, .fd = -EBADF \
         }
 

@@ -2,11 +2,11 @@
 /*
  * The line in front of one lock. Only the first in line is after the directory (lock-dir.c), tried at once and then on
  * a timer. On a cluster file system in user space, which may keep a caller waiting while it has no quorum, the
- * directory is made, renewed and removed by a thread beside the loop (base/offload.c); elsewhere at once. A release hands the directory on to the next in line without giving it up, but only a few times in a row,
- * so that other nodes get their turn.
- * Every callback comes from the event loop, one per turn, and is the last thing done in that turn: it may release,
- * ask again or free its owner. Those that fail are moved to a list of their own first, for the same reason.
- * Invariant: a queue exists as long as somebody waits in it or holds it.
+ * directory is made, renewed and removed by a thread beside the loop (base/offload.c); elsewhere at once. A release
+ * hands the directory on to the next in line without giving it up, but only a few times in a row, so that other nodes
+ * get their turn. Every callback comes from the event loop, one per turn, and is the last thing done in that turn: it
+ * may release, ask again or free its owner. Those that fail are moved to a list of their own first, for the same
+ * reason. Invariant: a queue exists as long as somebody waits in it or holds it.
  */
 #include "cluster/lock-queue.h"
 

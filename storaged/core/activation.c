@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Activating and deactivating (handing over: handover.c, taking over: takeover.c). All of it runs under the storage's lock. A node enters the lease before its plugin
- * activates and leaves it after its plugin has deactivated, so that at any moment a node that may have the volume
- * active is in the record; what a crash leaves is done again. A plugin without activate_volume has nothing to do: the
- * lease alone is the activation then, after a look whether the volume exists. A snapshot is only read and has no lease.
+ * Activating and deactivating (handing over: handover.c, taking over: takeover.c). All of it runs under the storage's
+ * lock. A node enters the lease before its plugin activates and leaves it after its plugin has deactivated, so that at
+ * any moment a node that may have the volume active is in the record; what a crash leaves is done again. A plugin
+ * without activate_volume has nothing to do: the lease alone is the activation then, after a look whether the volume
+ * exists. A snapshot is only read and has no lease.
  */
 #include "core/activation-parts.h"
 

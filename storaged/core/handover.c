@@ -140,7 +140,8 @@ static void advance(Activation *a)
                                     a->volid, a->ticket.source, a->ticket.target,
                                     step == TICKET_COMMIT ? "the guest is on the target, it is committed"
                                                           : "it is aborted");
-                        r = activation_store_ticket(a, step == TICKET_COMMIT ? TICKET_COMMITTING : TICKET_ABORTING, &err);
+                        r = activation_store_ticket(a, step == TICKET_COMMIT ? TICKET_COMMITTING : TICKET_ABORTING,
+                                                    &err);
                         break;
                 case TICKET_DROP:
                         log_warning("volume '%s': a migration ticket from node '%s' to '%s' stood for a lease that is "

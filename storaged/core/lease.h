@@ -25,9 +25,9 @@ typedef struct Lease {
         char partner[NODE_NAME_MAX]; /* the target, while shared; else "" */
         /* JSON objects of node and partner, as their plugin's `get_client` told them; "": nothing was told */
         char client[STORAGED_CLIENT_MAX], partner_client[STORAGED_CLIENT_MAX];
-        char from[NODE_NAME_MAX];    /* the node that handed it over to this one, until the next hand-over; or "" */
-        uint64_t since;              /* seconds since 1970 */
-        uint64_t generation;         /* another one with each new owner that did not get it by a hand-over */
+        char from[NODE_NAME_MAX]; /* the node that handed it over to this one, until the next hand-over; or "" */
+        uint64_t since;           /* seconds since 1970 */
+        uint64_t generation;      /* another one with each new owner that did not get it by a hand-over */
 } Lease;
 
 #define LEASE_INIT \

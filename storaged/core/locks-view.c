@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Locks of the whole cluster: each node tells what it holds and who waits there, and what is one lock becomes one row. A
- * lock directory that no node answers for is another program's, or of a node that can't be asked.
+ * Locks of the whole cluster: each node tells what it holds and who waits there, and what is one lock becomes one row.
+ * A lock directory that no node answers for is another program's, or of a node that can't be asked.
  */
 #include "core/locks-view.h"
 

@@ -3,8 +3,8 @@
  * Taking a lease away from nodes that are gone. Two things have to be certain before the lease changes: that they are
  * gone (the cluster's word, core/nodes.c; where there is no cluster, the caller's), and that what they were as clients
  * of the storage can't write any more (the plugin's fence, where it has one). Only then does this node become the
- * holder, with a new generation, so that a ticket of the old lease means nothing any more. A plugin that then refuses to
- * activate finds the old record put back.
+ * holder, with a new generation, so that a ticket of the old lease means nothing any more. A plugin that then refuses
+ * to activate finds the old record put back.
  */
 #include "core/activation-parts.h"
 

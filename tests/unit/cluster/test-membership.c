@@ -268,16 +268,11 @@ static void build_without_corosync_leaves_it_to_the_file_system(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(without_a_cluster_this_node_is_all),
-                TEST(not_quorate_before_corosync_has_spoken),
-                TEST(members_are_sorted_and_known_by_name),
-                TEST(minority_says_how_many_it_reaches),
-                TEST(lost_corosync_is_lost_quorum),
-                TEST(gone_counts_from_when_a_quorate_side_saw_it),
-                TEST(list_without_this_node_is_not_taken),
-                TEST(changed_configuration_is_read_again),
-                TEST(node_that_left_its_cluster_is_single),
-                TEST(build_without_corosync_leaves_it_to_the_file_system),
+                TEST(without_a_cluster_this_node_is_all),   TEST(not_quorate_before_corosync_has_spoken),
+                TEST(members_are_sorted_and_known_by_name), TEST(minority_says_how_many_it_reaches),
+                TEST(lost_corosync_is_lost_quorum),         TEST(gone_counts_from_when_a_quorate_side_saw_it),
+                TEST(list_without_this_node_is_not_taken),  TEST(changed_configuration_is_read_again),
+                TEST(node_that_left_its_cluster_is_single), TEST(build_without_corosync_leaves_it_to_the_file_system),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
