@@ -89,17 +89,20 @@ int act_unblock(Act *a)
         json_object *lun = NULL, *paths = NULL;
         char path[PATH_MAX];
         const char *wwid = NULL, *gone = storaged_config_get(a->args, "gone");
+        bool is_gone;
         int r = act_wwid(a, &wwid);
 
         if (r < 0)
                 return r;
         hold_path(a, wwid, path);
         (void) unlink(path); /* absent: done already */
-        if (gone && strcmp(gone, "1") == 0)
-                return 0;
-        r = run_multipath(a, "-a", wwid, &result);
+        is_gone = gone && strcmp(gone, "1") == 0;
+        /* multipathd lists what it makes a map of by itself, should the LUN have come back meanwhile. */
+        r = run_multipath(a, is_gone ? "-w" : "-a", wwid, &result);
         free(result.out);
         a->err->text[0] = '\0';
+        if (is_gone)
+                return 0;
         if (act_find_lun(&(Act){ a->host, a->args, a->reply, &why }, &all, &lun) < 0 || *act_text(lun, "dm"))
                 return 0;
         for (size_t i = 0; i < act_paths(lun, &paths); i++)

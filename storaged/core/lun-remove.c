@@ -123,7 +123,7 @@ static void not_gone(LunJob *j, const NodeAnswer *answers, size_t n)
         (void) error_set(&j->failure, -EBUSY,
                          "the array still shows LUN %s to %s; take it away there, then run pvesm lun remove %s again",
                          j->wwid, names.data ? names.data : "?", j->wwid);
-        if (journal_advance(j, "flush", &err) < 0)
+        if (journal_advance(j, "block", &err) < 0)
                 lun_job_end(j, NULL, &err);
         else
                 remove_go_on(j);

@@ -51,6 +51,7 @@ class FibreChannelLuns(LabCase):
         return found[0] if found else None
 
     def test_ports_and_paths_are_told(self):
+        wait_until(lambda: fc.machine(self.lab, NODE).execute("pvesm lun ports", timeout=60)[0] == 0, "the first answer", 120, 1)
         ports = json.loads(self.must("pvesm lun ports --output-format json"))
         hosts = {p["wwpn"]: p["state"] for p in ports if p["kind"] == "fc-host"}
         self.assertEqual(hosts, {plain(p): "Online" for p in fc.PORTS if p.startswith(NODE)})
@@ -72,6 +73,7 @@ class FibreChannelLuns(LabCase):
         target = fc.wwpn(next(p for p in fc.PORTS if p.startswith(fc.ARRAY)))
         said = self.must(f"pvesm lun scan --target {target} --lun 8")
         self.assertIn(fc.wwid(8), said)
+        wait_until(lambda: self.row(8), "the new LUN to be listed", 120, 1)
         self.assertEqual(self.row(8)["nodes"][NODE]["n_paths"], 2, "over one port of the array only")
         self.must("pvesm lun scan")
         wait_until(lambda: self.row(8)["nodes"][NODE]["n_active"] == fc.PATHS, "all paths", 120, 1)
