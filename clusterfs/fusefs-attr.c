@@ -33,10 +33,10 @@ static void fill_times(struct stat *st, int64_t ns)
 
 void fusefs_fill_attr(FuseFs *fs, const Node *n, pid_t pid, struct stat *st)
 {
-        uint64_t id = fusefs_id(n);
+        uint64_t id = fusefs_id(fs, n);
 
         memset(st, 0, sizeof(*st));
-        st->st_ino = n->ino;
+        st->st_ino = id;
         st->st_mode = mode_of(fs, n);
         st->st_gid = fs->gid;
         st->st_nlink = n->type == NODE_DIR ? 2 : 1;
@@ -81,6 +81,8 @@ int fusefs_attr(FuseFs *fs, uint64_t ino, pid_t pid, struct stat *st)
                 fusefs_fill_attr(fs, n, pid, st);
                 return 0;
         }
+        if (draft_find(fs, ino) && draft_find(fs, ino)->ino == 0)
+                return draft_attr(fs, draft_find(fs, ino), st);
         for (const Handle *h = fs->handles; h; h = h->next) /* removed, but open */
                 if (h->ino == ino) {
                         memset(st, 0, sizeof(*st));
@@ -96,10 +98,9 @@ int fusefs_attr(FuseFs *fs, uint64_t ino, pid_t pid, struct stat *st)
 void fusefs_fill_entry(FuseFs *fs, const Node *n, pid_t pid, struct fuse_entry_param *e)
 {
         memset(e, 0, sizeof(*e));
-        e->ino = fusefs_id(n);
+        e->ino = fusefs_id(fs, n);
         e->attr_timeout = ATTR_TIMEOUT;
         e->entry_timeout = n->type == NODE_DIR && !node_is_lock(n) ? ATTR_TIMEOUT : 0;
-        e->generation = n->generation;
         fusefs_fill_attr(fs, n, pid, &e->attr);
 }
 
@@ -122,6 +123,10 @@ void fusefs_do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         }
         dir = fusefs_node(fs, parent);
         n = dir ? tree_lookup(fusefs_tree(fs), dir, name, strlen(name)) : NULL;
+        if (dir && !n && draft_lookup(fs, parent, name)) {
+                draft_make(req, fs, draft_lookup(fs, parent, name));
+                return;
+        }
         if (!n) {
                 (void) fuse_reply_err(req, dir ? ENOENT : ESTALE);
                 return;
@@ -182,11 +187,11 @@ void fusefs_do_forget_multi(fuse_req_t req, size_t n, struct fuse_forget_data *l
         fuse_reply_none(req);
 }
 
-static int check_owner_and_mode(FuseFs *fs, const Node *n, const struct stat *attr, int to_set)
+static int check_owner_and_mode(FuseFs *fs, bool is_private, uint8_t type, const struct stat *attr, int to_set)
 {
-        mode_t mode = n->type == NODE_DIR ? 0755 : 0640;
+        mode_t mode = type == NODE_DIR ? 0755 : 0640;
 
-        if (node_is_private(n))
+        if (is_private)
                 mode &= 0700;
         if ((to_set & FUSE_SET_ATTR_MODE) && (attr->st_mode & 07777) != mode)
                 return -EPERM;
@@ -195,6 +200,20 @@ static int check_owner_and_mode(FuseFs *fs, const Node *n, const struct stat *at
         if ((to_set & FUSE_SET_ATTR_GID) && attr->st_gid != fs->gid)
                 return -EPERM;
         return 0;
+}
+
+/* Through its descriptor, before it is in the tree; its time is set when it is published. */
+static void set_draft(fuse_req_t req, FuseFs *fs, const Draft *d, const struct stat *attr, int to_set, Handle *h)
+{
+        struct stat st;
+        int r;
+
+        (void) draft_attr(fs, d, &st);
+        r = check_owner_and_mode(fs, (st.st_mode & 07777) == 0600, NODE_FILE, attr, to_set);
+        if (r == 0 && (to_set & FUSE_SET_ATTR_SIZE))
+                r = h ? handle_truncate(h, (uint64_t) attr->st_size) : -ESTALE;
+        (void) draft_attr(fs, d, &st);
+        (void) (r < 0 ? fuse_reply_err(req, -r) : fuse_reply_attr(req, &st, 0));
 }
 
 /* The lock may be gone when this returns. */
@@ -226,7 +245,7 @@ static void set_time(fuse_req_t req, FuseFs *fs, const Node *n, const struct sta
         q = request_new(req, REPLY_ATTR);
         if (!q)
                 return;
-        q->ino = fusefs_id(n);
+        q->ino = fusefs_id(fs, n);
         if (to_set & FUSE_SET_ATTR_MTIME_NOW)
                 op.mtime = fusefs_now();
         else if (op.mtime == 0)
@@ -253,7 +272,7 @@ static void set_size(fuse_req_t req, FuseFs *fs, const Node *n, off_t size, Hand
         q = request_new(req, REPLY_ATTR);
         if (!q)
                 return;
-        q->ino = fusefs_id(n);
+        q->ino = fusefs_id(fs, n);
         request_submit(q, &op);
 }
 
@@ -272,7 +291,11 @@ void fusefs_do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
                 (void) (r ? fuse_reply_err(req, r) : fuse_reply_attr(req, &st, 0));
                 return;
         }
-        r = n ? check_owner_and_mode(fs, n, attr, to_set) : -ESTALE;
+        if (!n && draft_find(fs, ino)) {
+                set_draft(req, fs, draft_find(fs, ino), attr, to_set, fi ? (Handle *) (uintptr_t) fi->fh : NULL);
+                return;
+        }
+        r = n ? check_owner_and_mode(fs, node_is_private(n), n->type, attr, to_set) : -ESTALE;
         if (r < 0)
                 (void) fuse_reply_err(req, -r);
         else if (to_set & FUSE_SET_ATTR_SIZE)

@@ -83,7 +83,7 @@ static void reply_create(Request *q, int result)
                 (void) fuse_reply_err(q->req, -result);
                 return;
         }
-        h = handle_new(fusefs_id(n), n->content, fuse_req_ctx(q->req)->pid);
+        h = handle_new(fusefs_id(fs, n), n->content, fuse_req_ctx(q->req)->pid);
         if (!h) {
                 (void) fuse_reply_err(q->req, ENOMEM);
                 return;
@@ -109,13 +109,36 @@ static void reply_entry(Request *q, uint64_t ino)
         (void) fuse_reply_entry(q->req, &e);
 }
 
+/* The name somebody asked for while it was a draft: the file that is there now. */
+static void reply_draft(Request *q, int result)
+{
+        FuseFs *fs = q->fs;
+        const Node *dir = fusefs_node(fs, q->parent), *n;
+        struct fuse_entry_param e;
+
+        n = dir && q->name ? tree_lookup(fusefs_tree(fs), dir, q->name, strlen(q->name)) : NULL;
+        if (!n) {
+                (void) fuse_reply_err(q->req, result < 0 && result != -EEXIST ? -result : ENOENT);
+                return;
+        }
+        draft_is_made(fs, q->ino, n);
+        fusefs_fill_entry(fs, n, 0, &e);
+        (void) fuse_reply_entry(q->req, &e);
+}
+
 static void on_done(void *userdata, int result, uint64_t ino)
 {
         Request *q = userdata;
         const Node *n;
         struct stat st;
 
+        if (q->reply == REPLY_DRAFT) {
+                reply_draft(q, result);
+                request_free(q);
+                return;
+        }
         if (q->reply == REPLY_FLUSH && result == 0) {
+                draft_is_made(q->fs, q->ino, tree_find(fusefs_tree(q->fs), ino));
                 n = fusefs_node(q->fs, q->ino);
                 if (n && n->content)
                         handle_published(q->handle, n->content);
@@ -192,6 +215,14 @@ void fusefs_do_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 void fusefs_do_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+        FuseFs *fs = fusefs_of(req);
+        const Node *dir = fusefs_node(fs, parent);
+        const Node *n = dir ? tree_lookup(fusefs_tree(fs), dir, name, strlen(name)) : NULL;
+
+        if (n && draft_is_in(fs, fusefs_id(fs, n))) {
+                (void) fuse_reply_err(req, ENOTEMPTY);
+                return;
+        }
         change_name(req, OP_RMDIR, parent, name, REPLY_ERROR, EACCES);
 }
 
@@ -235,7 +266,7 @@ void fusefs_do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
         Request *q;
 
         (void) mode;
-        if (refuse_name(req, parent, name, EEXIST, &op.ino))
+        if (refuse_name(req, parent, name, EEXIST, &op.ino) || draft_create(req, fusefs_of(req), parent, name, fi))
                 return;
         q = request_new(req, REPLY_CREATE);
         if (!q)

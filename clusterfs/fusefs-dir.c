@@ -38,17 +38,20 @@ static int dir_add(DirHandle *d, uint64_t ino, const char *name, mode_t type)
         return 0;
 }
 
-static int dir_fill(DirHandle *d, const Node *n)
+static int dir_fill(DirHandle *d, FuseFs *fs, const Node *n)
 {
-        int r = dir_add(d, n->ino, ".", S_IFDIR);
+        int r = dir_add(d, fusefs_id(fs, n), ".", S_IFDIR);
 
         if (r == 0)
-                r = dir_add(d, n->parent ? n->parent->ino : TREE_ROOT_INO, "..", S_IFDIR);
+                r = dir_add(d, n->parent ? fusefs_id(fs, n->parent) : TREE_ROOT_INO, "..", S_IFDIR);
         for (int i = 0; r == 0 && !n->parent && i < STATUS_ITEMS; i++)
                 r = dir_add(d, STATUS_INO_FIRST + (uint64_t) i, status_name((enum status_item) i),
                             status_is_link((enum status_item) i) ? S_IFLNK : S_IFREG);
         for (const Node *c = n->children; r == 0 && c; c = c->next)
-                r = dir_add(d, c->ino, c->name, c->type == NODE_DIR ? S_IFDIR : S_IFREG);
+                r = dir_add(d, fusefs_id(fs, c), c->name, c->type == NODE_DIR ? S_IFDIR : S_IFREG);
+        for (const Draft *f = fs->drafts; r == 0 && f; f = f->next)
+                if (f->ino == 0 && f->dir == fusefs_id(fs, n))
+                        r = dir_add(d, f->id, f->name, S_IFREG);
         return r;
 }
 
@@ -60,7 +63,7 @@ void fusefs_do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
         d = r == 0 ? calloc(1, sizeof(*d)) : NULL;
         if (d)
-                r = dir_fill(d, n);
+                r = dir_fill(d, fusefs_of(req), n);
         if (!d || r < 0) {
                 if (d)
                         dir_free(d);

@@ -92,14 +92,19 @@ void fusefs_do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 static void publish(FuseFs *fs, fuse_req_t req, Handle *h)
 {
         const Node *n = fusefs_node(fs, h->ino);
+        const Draft *d = n ? NULL : draft_find(fs, h->ino);
         StrBuf buffer = STRBUF_INIT;
         Request *q;
         Op op = { 0 };
         int r = h->error ? h->error : handle_publish(h, fusefs_now(), &buffer, &op);
 
+        if (d && d->ino == 0)
+                n = fusefs_node(fs, d->dir); /* it becomes real with its content */
+        else
+                d = NULL;
         /* Removed while open: nobody will read it. Gone with the tree it was in: what was written is not anywhere. */
         if (r == 0 && op.type != 0 && !n) {
-                r = h->generation == fusefs_tree(fs)->generation ? 0 : -ESTALE;
+                r = h->generation == fusefs_tree(fs)->generation && !d ? 0 : -ESTALE;
                 op.type = 0;
         }
         if (r < 0 || op.type == 0) {
@@ -109,6 +114,12 @@ static void publish(FuseFs *fs, fuse_req_t req, Handle *h)
                 return;
         }
         op.ino = n->ino;
+        if (d) {
+                op.type = OP_PUT;
+                op.flags = 0;
+                op.name = d->name;
+                op.name_len = strlen(d->name);
+        }
         q = calloc(1, sizeof(*q));
         if (q) {
                 q->fs = fs;
@@ -173,6 +184,7 @@ void fusefs_do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 {
         FuseFs *fs = fusefs_of(req);
         Handle *h = (Handle *) (uintptr_t) fi->fh;
+        uint64_t id;
 
         (void) ino;
         publish(fs, NULL, h);
@@ -181,6 +193,8 @@ void fusefs_do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
                         *at = h->next;
                         break;
                 }
+        id = h->ino;
         (void) handle_unref(h);
+        draft_release(fs, id);
         (void) fuse_reply_err(req, 0);
 }

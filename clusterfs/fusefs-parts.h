@@ -9,6 +9,18 @@
 #include "clusterfs/fusefs.h"
 #include "clusterfs/handle.h"
 
+/* A file that is open here and not in the tree yet; see fusefs-draft.c. */
+typedef struct Draft Draft;
+
+struct Draft {
+        Draft *next;
+        uint64_t id, dir; /* as the kernel knows it and its directory */
+        char *name;
+        int64_t mtime;
+        uint64_t ino; /* once it is in the tree; 0: not yet */
+        uint32_t generation;
+};
+
 struct FuseFs {
         Engine *engine;
         Status *status;
@@ -17,12 +29,14 @@ struct FuseFs {
         sd_event_source *io;
         struct fuse_buf buffer;
         Handle *handles;
+        Draft *drafts;
+        uint64_t last_draft;
         gid_t gid;
         bool is_mounted;
 };
 
 /* What the answer to a change looks like. */
-enum reply { REPLY_ERROR, REPLY_ENTRY, REPLY_ATTR, REPLY_CREATE, REPLY_FLUSH };
+enum reply { REPLY_ERROR, REPLY_ENTRY, REPLY_ATTR, REPLY_CREATE, REPLY_FLUSH, REPLY_DRAFT };
 
 typedef struct Request {
         FuseFs *fs;
@@ -45,7 +59,7 @@ typedef struct Request {
  * What the kernel knows an object by: its number, above it the generation of the tree that gave it that number. After the
  * tree of others was taken, an old id never names another object that has got the same number.
  */
-uint64_t fusefs_id(const Node *n);
+uint64_t fusefs_id(FuseFs *fs, const Node *n);
 /* NULL: there is no such object (any more). */
 const Node *fusefs_node(FuseFs *fs, uint64_t id);
 FuseFs *fusefs_of(fuse_req_t req);
@@ -80,6 +94,17 @@ void fusefs_do_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 void fusefs_do_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
 void fusefs_do_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name);
 void fusefs_do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+
+/* fusefs-draft.c */
+Draft *draft_find(FuseFs *fs, uint64_t id);
+Draft *draft_lookup(FuseFs *fs, uint64_t dir, const char *name);
+bool draft_is_in(const FuseFs *fs, uint64_t dir);
+uint64_t draft_id_of(FuseFs *fs, const Node *n);
+void draft_is_made(FuseFs *fs, uint64_t id, const Node *n);
+int draft_attr(FuseFs *fs, const Draft *d, struct stat *st);
+void draft_release(FuseFs *fs, uint64_t id);
+bool draft_create(fuse_req_t req, FuseFs *fs, uint64_t dir, const char *name, struct fuse_file_info *fi);
+void draft_make(fuse_req_t req, FuseFs *fs, const Draft *d);
 
 /* fusefs-file.c */
 void fusefs_do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

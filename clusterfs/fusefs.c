@@ -28,7 +28,7 @@
 
 #define REQUESTS_PER_TURN 32
 #define GENERATION_SHIFT 48
-#define GENERATIONS 0x7fffu /* the last one stands for virtual files */
+#define GENERATIONS 0x7ffeu /* the last two stand for drafts and virtual files */
 #define MAX_WRITE (128u << 10)
 
 FuseFs *fusefs_of(fuse_req_t req)
@@ -41,16 +41,26 @@ const Tree *fusefs_tree(FuseFs *fs)
         return engine_tree(fs->engine);
 }
 
-uint64_t fusefs_id(const Node *n)
+static uint64_t plain_id(const Node *n)
 {
         return n->ino == TREE_ROOT_INO ? n->ino : n->ino | (uint64_t) (n->generation % GENERATIONS) << GENERATION_SHIFT;
 }
 
+uint64_t fusefs_id(FuseFs *fs, const Node *n)
+{
+        uint64_t id = draft_id_of(fs, n);
+
+        return id ? id : plain_id(n);
+}
+
 const Node *fusefs_node(FuseFs *fs, uint64_t id)
 {
-        const Node *n = tree_find(fusefs_tree(fs), id & ((UINT64_C(1) << GENERATION_SHIFT) - 1));
+        const Draft *d = draft_find(fs, id);
+        const Node *n = tree_find(fusefs_tree(fs), d ? d->ino : id & ((UINT64_C(1) << GENERATION_SHIFT) - 1));
 
-        return n && fusefs_id(n) == id ? n : NULL;
+        if (d)
+                return n && d->ino && n->generation == d->generation ? n : NULL;
+        return n && plain_id(n) == id ? n : NULL;
 }
 
 int64_t fusefs_now(void)
@@ -196,6 +206,8 @@ FuseFs *fusefs_free(FuseFs *fs)
                 fs->handles = h->next;
                 (void) handle_unref(h);
         }
+        while (fs->drafts)
+                draft_release(fs, fs->drafts->id);
         (void) sd_event_unref(fs->event);
         free(fs);
         return NULL;
