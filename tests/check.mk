@@ -38,8 +38,9 @@ check-valgrind: all test-binaries ## unit tests and a daemon under valgrind
 fuzz: $(FUZZ_BIN) ## each fuzz target for SECONDS=60
 	$(Q)$(RUN_TESTS) --fuzz-seconds $(SECONDS) fuzz
 
-bench: all ## the speed figures: a table, and $(B)/bench.json
+bench: all ## the speed figures: tables, $(B)/bench.json and $(B)/bench-clusterfs.json
 	$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/bench/bench.py
+	$(if $(HAVE_CLUSTERFS),$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/clusterfs/bench.py)
 
 soak: all ## mixed requests for SECONDS=60 (memory, descriptors), then the lab scenarios at their full counts
 	$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/bench/soak.py $(SECONDS)
