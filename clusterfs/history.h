@@ -14,7 +14,7 @@
 #define HISTORY_TERMS_MAX 256u
 
 typedef struct Term {
-        uint64_t term, nonce;
+        uint64_t term, nonce; /* even; odd: what a majority knew when members went (engine-split.c) */
         uint64_t start; /* index of the tree when it began */
 } Term;
 

@@ -139,7 +139,7 @@ void sync_decide(const MemberState *states, size_t n, SyncDecision *ret)
                 d.in_sync[i] = same_tree(&states[i], best);
         d.leader = best->nodeid;
         d.leader_is_local = best->is_local;
-        d.term.term = term + 1;
+        d.term.term = (term | 1) + 1; /* odd ones are for engine_split() */
         d.term.start = best->index;
         decide_wire(states, n, &d, best);
         *ret = d;
