@@ -120,7 +120,8 @@ bool corosync_is_joined(const Corosync *c)
 
 bool corosync_quorum_is_current(const Corosync *c)
 {
-        return c->is_joined && !c->is_ring_due && c->ring.seq == c->quorum_ring.seq && c->ring.nodeid == c->quorum_ring.nodeid;
+        return c->is_joined && !c->is_ring_due && c->ring.seq == c->quorum_ring.seq &&
+               c->ring.nodeid == c->quorum_ring.nodeid;
 }
 
 bool corosync_is_enough(const Corosync *c, size_t n_members)
@@ -138,8 +139,7 @@ bool corosync_is_quorate(const Corosync *c)
 /* While the quorum of the present ring is still to come nothing is taken back. */
 static void tell_quorum(Corosync *c)
 {
-        c->events.quorum(c->events.userdata,
-                         corosync_quorum_is_current(c) ? corosync_is_quorate(c) : c->is_quorate);
+        c->events.quorum(c->events.userdata, corosync_quorum_is_current(c) ? corosync_is_quorate(c) : c->is_quorate);
 }
 
 void corosync_ring(const Corosync *c, uint32_t *ret_node, uint64_t *ret_seq)

@@ -57,8 +57,9 @@ void corosync_restart(Corosync *c);
 void corosync_is_well(Corosync *c);
 bool corosync_is_joined(const Corosync *c);
 /*
- * The present ring is quorate, and so many of its nodes have a daemon in the group that any two such groups have a node in
- * common: a majority of all nodes or, where Corosync is content with fewer nodes (two_node, qdevice), all of the ring.
+ * The present ring is quorate, and so many of its nodes have a daemon in the group that any two such groups have a node
+ * in common: a majority of all nodes or, where Corosync is content with fewer nodes (two_node, qdevice), all of the
+ * ring.
  */
 bool corosync_is_quorate(const Corosync *c);
 /* Would so many members of the group be enough for that? */

@@ -78,9 +78,9 @@ static bool is_acked(Engine *e, const Change *c)
 }
 
 /*
- * With --sync full a term is used when so many have stored that it began that no later configuration can begin a term of
- * the same number without knowing of it: else two histories could be told apart by chance only. Everything that waits is
- * sent then.
+ * With --sync full a term is used when so many have stored that it began that no later configuration can begin a term
+ * of the same number without knowing of it: else two histories could be told apart by chance only. Everything that
+ * waits is sent then.
  */
 void engine_open(Engine *e)
 {

@@ -201,8 +201,8 @@ void engine_on_message(void *userdata, Member from, const void *data, size_t len
                 free(m.owned);
                 return;
         }
-        if (h.min_version <= e->options.wire_max && h.term == e->term.term &&
-            h.nonce == e->term.nonce && (e->phase == PHASE_ACTIVE || e->phase == PHASE_RECEIVE) &&
+        if (h.min_version <= e->options.wire_max && h.term == e->term.term && h.nonce == e->term.nonce &&
+            (e->phase == PHASE_ACTIVE || e->phase == PHASE_RECEIVE) &&
             frame_parts_feed(e->parts, from.nodeid, from.pid, data, len, &m) > 0) {
                 if (e->phase == PHASE_ACTIVE)
                         deliver_active(e, from, &m);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A daemon that is a member but does not react (stopped, hanging in the kernel) must not stop the others. While this node
- * waits for states or for the tree it looks now and then: the first of those whose state is there excuses the others, by
- * a message that all get at one place of the order. Who finds itself excused comes in anew. The invariant: a term begins
- * only with so many members that did send their state as quorum asks for.
+ * A daemon that is a member but does not react (stopped, hanging in the kernel) must not stop the others. While this
+ * node waits for states or for the tree it looks now and then: the first of those whose state is there excuses the
+ * others, by a message that all get at one place of the order. Who finds itself excused comes in anew. The invariant: a
+ * term begins only with so many members that did send their state as quorum asks for.
  */
 #include "clusterfs/engine-parts.h"
 

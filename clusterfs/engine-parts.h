@@ -48,7 +48,7 @@ typedef struct Peer {
         bool is_slow;    /* does not confirm: nobody waits for it until it does */
         MemberState state;
         uint64_t last_index; /* the tree's when something of this member was delivered last */
-        uint64_t acked; /* it has stored everything up to this index */
+        uint64_t acked;      /* it has stored everything up to this index */
 } Peer;
 
 struct Engine {
@@ -68,9 +68,9 @@ struct Engine {
         uint16_t wire;
         uint64_t sequence;
         bool is_quorate, state_dirty, ack_owed;
-        uint64_t active_usec; /* when this term became ours */
-        uint64_t ack_later_usec; /* when to confirm what nobody waits for; 0: there is nothing */
-        bool is_open; /* changes of our own may be sent in this term */
+        uint64_t active_usec;     /* when this term became ours */
+        uint64_t ack_later_usec;  /* when to confirm what nobody waits for; 0: there is nothing */
+        bool is_open;             /* changes of our own may be sent in this term */
         ChangeList sent, applied; /* sent: not yet delivered; applied: not yet answered */
         Donor *donor;
         Receiver *receiver;
@@ -83,8 +83,8 @@ struct Engine {
         uint64_t progress; /* counts what came in while receiving; as it was when `watch` was set */
         uint64_t progress_seen;
         uint8_t verify_sum[TREE_HASH_SIZE];
-        uint64_t verify_index; /* 0: not compared in this term */
-        uint64_t committed;    /* ticket */
+        uint64_t verify_index;                                  /* 0: not compared in this term */
+        uint64_t committed;                                     /* ticket */
         uint64_t flushing_index, stored_index, confirmed_index; /* under way to the disk, there, said to the others */
 };
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * When members go, the parts of the old configuration may each deliver a rest of it that the others never see: messages
- * of their own members. So within one term the tree of a minority may be longer than that of the majority, and its index
- * alone must not win when all meet again before anybody began a new term. Two rules, applied by each part for itself:
+ * of their own members. So within one term the tree of a minority may be longer than that of the majority, and its
+ * index alone must not win when all meet again before anybody began a new term. Two rules, applied by each part for
+ * itself:
  *
- *  - The members that stay together have delivered the same (Corosync's promise). If they are a majority of all nodes they
- *    have everything that was acknowledged, and say so by a term of their own, the same on each of them. Its number is odd:
- *    begun by a sync_decide() are even ones only, so that it comes before any that others begin meanwhile.
+ *  - The members that stay together have delivered the same (Corosync's promise). If they are a majority of all nodes
+ * they have everything that was acknowledged, and say so by a term of their own, the same on each of them. Its number
+ * is odd: begun by a sync_decide() are even ones only, so that it comes before any that others begin meanwhile.
  *  - If they are not, what came after the last message of a member that went cannot have been acknowledged, for that
  *    needs its confirmation: it counts as changed alone.
  */

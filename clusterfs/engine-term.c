@@ -116,7 +116,8 @@ static void begin_receive(Engine *e, const SyncDecision *d)
 
         log_info("taking the tree of node id %u (index %llu)", d->leader, (unsigned long long) d->term.start);
         e->phase = PHASE_RECEIVE;
-        /* Applied here in a configuration that is not part of the history now taken: whoever waits must not hear "done". */
+        /* Applied here in a configuration that is not part of the history now taken: whoever waits must not hear
+         * "done". */
         change_list_fail(&e->applied, -EIO);
         if (receiver_new(e->tree, v, &e->receiver) < 0) {
                 log_error("out of memory: can't take the tree of the others");
@@ -214,7 +215,8 @@ void engine_deliver_state(Engine *e, Member from, const uint8_t *body, size_t le
         uint64_t ring_seq;
         MemberState s;
 
-        if (e->phase != PHASE_WAIT || !p || p->is_excused || e->peers.n > SYNC_MEMBERS_MAX || member_state_decode(body, len, &s) < 0)
+        if (e->phase != PHASE_WAIT || !p || p->is_excused || e->peers.n > SYNC_MEMBERS_MAX ||
+            member_state_decode(body, len, &s) < 0)
                 return;
         corosync_ring(e->corosync, &ring_node, &ring_seq);
         if (s.ring_node != ring_node || s.ring_seq != ring_seq)

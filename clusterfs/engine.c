@@ -218,8 +218,8 @@ int engine_new(sd_event *event, const EngineOptions *options, const EngineEvents
         e->tree->generation = 1;
         r = sd_event_add_io(event, &e->db_io, db_fd(e->db), EPOLLIN, engine_on_db, e);
         if (r == 0)
-                r = sd_event_add_time_relative(event, &e->watch, CLOCK_MONOTONIC, 0, 100 * USEC_PER_MSEC, engine_on_watch,
-                                               e);
+                r = sd_event_add_time_relative(event, &e->watch, CLOCK_MONOTONIC, 0, 100 * USEC_PER_MSEC,
+                                               engine_on_watch, e);
         if (r == 0)
                 r = sd_event_add_time_relative(event, &e->retry, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, engine_on_retry, e);
         if (r < 0)

@@ -27,17 +27,17 @@
 
 /* Written on the wire: never renumbered, never reused. */
 enum frame_type {
-        FRAME_STATE = 1,    /* on a new configuration: what I have, what I speak */
-        FRAME_CHANGE = 2,   /* one change of the tree: op.h */
-        FRAME_ACK = 3,      /* I have stored everything up to this index */
-        FRAME_INDEX = 4,    /* the tree at the point of sync, without contents */
-        FRAME_NEED = 5,     /* a joining member: send me the contents of these */
-        FRAME_DATA = 6,     /* contents for one joining member */
-        FRAME_LOG = 7,      /* entry of the cluster log */
-        FRAME_LOCK_ASK = 8, /* somebody wants this lock; the first member drops it if it is expired */
-        FRAME_VERIFY = 9,   /* compare checksums at this point of the order */
+        FRAME_STATE = 1,     /* on a new configuration: what I have, what I speak */
+        FRAME_CHANGE = 2,    /* one change of the tree: op.h */
+        FRAME_ACK = 3,       /* I have stored everything up to this index */
+        FRAME_INDEX = 4,     /* the tree at the point of sync, without contents */
+        FRAME_NEED = 5,      /* a joining member: send me the contents of these */
+        FRAME_DATA = 6,      /* contents for one joining member */
+        FRAME_LOG = 7,       /* entry of the cluster log */
+        FRAME_LOCK_ASK = 8,  /* somebody wants this lock; the first member drops it if it is expired */
+        FRAME_VERIFY = 9,    /* compare checksums at this point of the order */
         FRAME_CHECKSUM = 10, /* answer to VERIFY */
-        FRAME_EXCUSE = 11 /* these members don't send their STATE: go on without them */
+        FRAME_EXCUSE = 11    /* these members don't send their STATE: go on without them */
 };
 
 enum {

@@ -2,8 +2,8 @@
 /*
  * Files that are created and written in one go. open(O_CREAT | O_TRUNC) promises nothing to other nodes before the
  * file is published, so it is answered at once and the file becomes real with its content, as one change: other nodes
- * never see it empty, and "write a temporary, rename it" costs two rounds of Corosync instead of three. Whoever looks for
- * the name on this node before that makes it real first, by an ordinary change.
+ * never see it empty, and "write a temporary, rename it" costs two rounds of Corosync instead of three. Whoever looks
+ * for the name on this node before that makes it real first, by an ordinary change.
  *
  * The invariant: the kernel knows a draft and the object it becomes by one id while anybody has it open, so that locks
  * and attributes are those of one file.
@@ -70,8 +70,8 @@ void draft_is_made(FuseFs *fs, uint64_t id, const Node *n)
 }
 
 /*
- * Only what can't be refused later for reasons that open() has to tell: a new name, no guest's configuration. With O_TRUNC
- * only: another node may make the file meanwhile, and who did not ask to empty it must not.
+ * Only what can't be refused later for reasons that open() has to tell: a new name, no guest's configuration. With
+ * O_TRUNC only: another node may make the file meanwhile, and who did not ask to empty it must not.
  */
 static const Node *may_draft(FuseFs *fs, uint64_t dir, const char *name, int flags)
 {
@@ -80,7 +80,8 @@ static const Node *may_draft(FuseFs *fs, uint64_t dir, const char *name, int fla
 
         for (const Draft *d = fs->drafts; d; d = d->next)
                 count++;
-        if (!(flags & O_TRUNC) || (flags & (O_EXCL | O_APPEND)) || engine_is_local(fs->engine) || engine_can_write(fs->engine) < 0)
+        if (!(flags & O_TRUNC) || (flags & (O_EXCL | O_APPEND)) || engine_is_local(fs->engine) ||
+            engine_can_write(fs->engine) < 0)
                 return NULL;
         if (!n || n->type != NODE_DIR || count >= DRAFTS_MAX || draft_lookup(fs, dir, name))
                 return NULL;

@@ -49,15 +49,15 @@ typedef struct Request {
 } Request;
 
 /*
- * So long the kernel may use attributes and directories it was told of, in seconds: from a lookup to the open() behind it.
- * Names of files and locks are asked for each time. The issue allows 50 ms until a change of another node is seen.
+ * So long the kernel may use attributes and directories it was told of, in seconds: from a lookup to the open() behind
+ * it. Names of files and locks are asked for each time. The issue allows 50 ms until a change of another node is seen.
  */
 #define ATTR_TIMEOUT 0.02
 
 /* fusefs.c */
 /*
- * What the kernel knows an object by: its number, above it the generation of the tree that gave it that number. After the
- * tree of others was taken, an old id never names another object that has got the same number.
+ * What the kernel knows an object by: its number, above it the generation of the tree that gave it that number. After
+ * the tree of others was taken, an old id never names another object that has got the same number.
  */
 uint64_t fusefs_id(FuseFs *fs, const Node *n);
 /* NULL: there is no such object (any more). */

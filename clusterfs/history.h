@@ -15,7 +15,7 @@
 
 typedef struct Term {
         uint64_t term, nonce; /* even; odd: what a majority knew when members went (engine-split.c) */
-        uint64_t start; /* index of the tree when it began */
+        uint64_t start;       /* index of the tree when it began */
 } Term;
 
 typedef struct History {

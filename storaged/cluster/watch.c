@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The watch on the cluster directory. Three states: SUBSCRIBED to clusterfs, POLLING the .version of another FUSE file
- * system (pmxcfs), or QUIET on a plain directory, where inotify tells all there is. A lost subscription is tried again with
- * growing pauses, and what may have been missed is told as "anything". The invariant: on a plain directory there is no
- * timer, so that an idle daemon stays silent.
+ * system (pmxcfs), or QUIET on a plain directory, where inotify tells all there is. A lost subscription is tried again
+ * with growing pauses, and what may have been missed is told as "anything". The invariant: on a plain directory there
+ * is no timer, so that an idle daemon stays silent.
  */
 #include "cluster/watch.h"
 

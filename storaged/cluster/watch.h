@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * Changes in the cluster directory that other nodes make. inotify sees only what is changed through this node's mount, so
- * a cluster file system has to be asked in its own way: clusterfs tells subscribers of a Unix socket, pmxcfs counts changes
- * in .version. A plain directory needs neither.
+ * Changes in the cluster directory that other nodes make. inotify sees only what is changed through this node's mount,
+ * so a cluster file system has to be asked in its own way: clusterfs tells subscribers of a Unix socket, pmxcfs counts
+ * changes in .version. A plain directory needs neither.
  */
 #include <storaged/cleanup.h>
 #include <systemd/sd-event.h>

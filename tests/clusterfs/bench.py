@@ -226,7 +226,7 @@ def table(column, results):
     for name in next(iter(results.values()))[0]:
         before = PMXCFS.get(name, (None, None))[column]
         modes = {sync: r[0][name] for sync, r in results.items()}
-        rows.append((name, before, modes, before / FACTORS[name] if name in FACTORS else None, "ms"))
+        rows.append((name, before, modes, before / FACTORS[name] if column and name in FACTORS else None, "ms"))
     for name in next(iter(results.values()))[1]:
         before, target, unit = ONCE[name] if column else (12.3, 10, "MB")
         rows.append((name, before, {sync: (r[1][name],) for sync, r in results.items()}, target, unit))
