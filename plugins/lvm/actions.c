@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Steps of what is done to volume groups, each on one node: make, extend, reduce, remove, convert, start and stop locks,
- * say what is active here, drop a stale device, cut everything off from a lost storage. In which order on which nodes is core's.
+ * Steps of what is done to volume groups, each on one node: make, extend, reduce, remove, convert, start and stop
+ * locks, say what is active here, drop a stale device, cut everything off from a lost storage. In which order on which
+ * nodes is core's.
  *
- * A device becomes a PV only after libblkid found nothing on it, or exactly what the caller named; and LVM is run so that
- * it asks nobody and overwrites nothing by itself (-qq answers all its questions with no).
+ * A device becomes a PV only after libblkid found nothing on it, or exactly what the caller named; and LVM is run so
+ * that it asks nobody and overwrites nothing by itself (-qq answers all its questions with no).
  */
 #include "lvm/actions.h"
 
@@ -76,8 +77,9 @@ static int make_empty(const Act *a, const char *device, const char *wipe)
         AUTO(blkid_free_probep) blkid_probe p = NULL;
 
         if (fd < 0)
-                return error_set_param(a->err, -errno, "device", "node %s: %s is in use (%s); who has it stands in pvesm lun show",
-                                       a->host->node, device, strerror(errno));
+                return error_set_param(a->err, -errno, "device",
+                                       "node %s: %s is in use (%s); who has it stands in pvesm lun show", a->host->node,
+                                       device, strerror(errno));
         p = blkid_new_probe();
         if (!p || blkid_probe_set_device(p, fd, 0, 0) < 0)
                 return error_set(a->err, -EIO, "node %s: cannot look at what is on %s", a->host->node, device);
@@ -94,13 +96,15 @@ static int make_empty(const Act *a, const char *device, const char *wipe)
                     blkid_probe_lookup_value(p, "PTTYPE", &type, NULL) < 0)
                         type = "unknown";
                 if (!wipe || strcmp(wipe, type) != 0)
-                        return error_set_param(a->err, -EEXIST, "wipe-signature",
-                                               "node %s: %s is not empty: it has a signature of type \"%s\"; if its content is to be "
-                                               "lost for good: --force --wipe-signature %s",
-                                               a->host->node, device, type, type);
+                        return error_set_param(
+                                a->err, -EEXIST, "wipe-signature",
+                                "node %s: %s is not empty: it has a signature of type \"%s\"; if its content is to be "
+                                "lost for good: --force --wipe-signature %s",
+                                a->host->node, device, type, type);
                 a->host->log(a->host->handle, STORAGED_LOG_WARNING, "wiping the %s signature from %s", type, device);
                 if (blkid_do_wipe(p, 0) < 0)
-                        return error_set(a->err, -EIO, "node %s: cannot wipe the %s signature from %s", a->host->node, type, device);
+                        return error_set(a->err, -EIO, "node %s: cannot wipe the %s signature from %s", a->host->node,
+                                         type, device);
         }
         return error_set(a->err, -EIO, "node %s: %s has a signature again after each wiping", a->host->node, device);
 }
@@ -112,7 +116,8 @@ static int need_lockd(const Act *a, const char *locking)
         if (!strcmp(locking, "none") || access(LOCKD_SOCKET, F_OK) == 0)
                 return 0;
         return error_set(a->err, -EHOSTDOWN,
-                         "node %s: lvmlockd does not run, which %s locks need; start it there (systemctl enable --now lvmlockd), or "
+                         "node %s: lvmlockd does not run, which %s locks need; start it there (systemctl enable --now "
+                         "lvmlockd), or "
                          "use --locking none",
                          a->host->node, locking);
 }
@@ -148,9 +153,9 @@ static int vg_extend(Act *a)
 
         if (r == 0)
                 r = make_empty(a, device, arg(a, "wipe-signature"));
-        return r < 0 ? r :
-                       lvm_cmd(&a->cmd, "extend the volume group", a->err, "vgextend -qq --metadatasize " METADATA_SIZE " %s %s", a->vg,
-                               device);
+        return r < 0 ? r
+                     : lvm_cmd(&a->cmd, "extend the volume group", a->err,
+                               "vgextend -qq --metadatasize " METADATA_SIZE " %s %s", a->vg, device);
 }
 
 static int vg_reduce(Act *a)
@@ -159,7 +164,8 @@ static int vg_reduce(Act *a)
         int r = device_arg(a, &device);
 
         if (r == 0)
-                r = lvm_cmd(&a->cmd, "take the device out of the volume group", a->err, "vgreduce -qq %s %s", a->vg, device);
+                r = lvm_cmd(&a->cmd, "take the device out of the volume group", a->err, "vgreduce -qq %s %s", a->vg,
+                            device);
         if (r == 0)
                 r = lvm_cmd(&a->cmd, "take LVM's label off the device", a->err, "pvremove -qq %s", device);
         return r;
@@ -185,7 +191,8 @@ static int vg_destroy(Act *a)
         int r = refresh(a, &v);
 
         if (r == 0 && v.n_lvs > 0)
-                r = error_set(a->err, -ENOTEMPTY, "volume group \"%s\" has %zu volumes, %s among them; remove them first", a->vg, v.n_lvs,
+                r = error_set(a->err, -ENOTEMPTY,
+                              "volume group \"%s\" has %zu volumes, %s among them; remove them first", a->vg, v.n_lvs,
                               v.lvs[0].name);
         if (r == 0)
                 r = lvm_cmd(&a->cmd, "remove the volume group", a->err, "vgremove -qq %s", a->vg);
@@ -199,7 +206,9 @@ static int lock_start(Act *a)
 {
         int r = need_lockd(a, "shared");
 
-        return r < 0 ? r : lvm_cmd(&a->cmd, "start the locks of the volume group", a->err, "vgchange --lock-start %s", a->vg);
+        return r < 0 ? r
+                     : lvm_cmd(&a->cmd, "start the locks of the volume group", a->err, "vgchange --lock-start %s",
+                               a->vg);
 }
 
 static int lock_stop(Act *a)
@@ -212,9 +221,9 @@ static int vg_convert(Act *a)
         const char *locking = arg(a, "locking");
         int r = need_lockd(a, locking ? locking : "none");
 
-        return r < 0 ? r :
-                       lvm_cmd(&a->cmd, "convert the volume group", a->err, "vgchange -y --locktype %s %s", locking ? locking : "none",
-                               a->vg);
+        return r < 0 ? r
+                     : lvm_cmd(&a->cmd, "convert the volume group", a->err, "vgchange -y --locktype %s %s",
+                               locking ? locking : "none", a->vg);
 }
 
 static int add_active(void *userdata, const char *lv, const DmDevice *d)
@@ -285,7 +294,8 @@ static int cut_off_one(void *userdata, const char *lv, const DmDevice *d)
         (void) d;
         r = dm_make_error(a->vg, lv, a->err);
         if (r == 0)
-                a->host->log(a->host->handle, STORAGED_LOG_WARNING, "volume %s/%s was cut off from its storage", a->vg, lv);
+                a->host->log(a->host->handle, STORAGED_LOG_WARNING, "volume %s/%s was cut off from its storage", a->vg,
+                             lv);
         return r;
 }
 
@@ -300,32 +310,32 @@ static int cut_off(Act *a)
 
 static const struct storaged_property p_none[] = { { 0 } };
 
-#define P_VG                                                                                                    \
-        {                                                                                                       \
-                .name = "vgname", .type = STORAGED_PROPERTY_STRING, .flags = STORAGED_PROPERTY_REQUIRED,        \
-                .format = "storage-vgname", .max_length = 127, .description = "The volume group."               \
+#define P_VG                                                                                             \
+        {                                                                                                \
+                .name = "vgname", .type = STORAGED_PROPERTY_STRING, .flags = STORAGED_PROPERTY_REQUIRED, \
+                .format = "storage-vgname", .max_length = 127, .description = "The volume group."        \
         }
-#define P_DEVICE                                                                                                \
-        {                                                                                                       \
-                .name = "device", .type = STORAGED_PROPERTY_STRING, .flags = STORAGED_PROPERTY_REQUIRED,        \
-                .max_length = 512, .description = "The LUN's device on this node."                              \
+#define P_DEVICE                                                                                         \
+        {                                                                                                \
+                .name = "device", .type = STORAGED_PROPERTY_STRING, .flags = STORAGED_PROPERTY_REQUIRED, \
+                .max_length = 512, .description = "The LUN's device on this node."                       \
         }
-#define P_WIPE                                                                                                  \
-        {                                                                                                       \
-                .name = "wipe-signature", .type = STORAGED_PROPERTY_STRING, .max_length = 64,                   \
-                .description = "Wipe what is on the device if it is of this type."                              \
+#define P_WIPE                                                                                \
+        {                                                                                     \
+                .name = "wipe-signature", .type = STORAGED_PROPERTY_STRING, .max_length = 64, \
+                .description = "Wipe what is on the device if it is of this type."            \
         }
 
 static const char *const lockings[] = { "sanlock", "dlm", "none", NULL };
-#define P_LOCKING                                                                                               \
-        {                                                                                                       \
-                .name = "locking", .type = STORAGED_PROPERTY_ENUM, .values = lockings,                          \
-                .description = "Lock manager of the volume group."                                              \
+#define P_LOCKING                                                                      \
+        {                                                                              \
+                .name = "locking", .type = STORAGED_PROPERTY_ENUM, .values = lockings, \
+                .description = "Lock manager of the volume group."                     \
         }
-#define P_HOST_ID                                                                                               \
-        {                                                                                                       \
-                .name = "host-id", .type = STORAGED_PROPERTY_INTEGER, .min = 1, .max = 2000,                    \
-                .description = "This node's number at sanlock."                                                 \
+#define P_HOST_ID                                                                            \
+        {                                                                                    \
+                .name = "host-id", .type = STORAGED_PROPERTY_INTEGER, .min = 1, .max = 2000, \
+                .description = "This node's number at sanlock."                              \
         }
 
 static const struct storaged_property p_vg[] = { P_VG, { 0 } };
@@ -335,10 +345,11 @@ static const struct storaged_property p_vg_locking[] = { P_VG, P_LOCKING, P_HOST
 static const struct storaged_property p_create[] = { P_VG, P_DEVICE, P_LOCKING, P_HOST_ID, P_WIPE, { 0 } };
 static const struct storaged_property p_extend[] = { P_VG, P_DEVICE, P_WIPE, { 0 } };
 static const struct storaged_property p_device[] = { P_VG, P_DEVICE, { 0 } };
-static const struct storaged_property p_volume[] = {
-        { .name = "volume", .type = STORAGED_PROPERTY_STRING, .flags = STORAGED_PROPERTY_REQUIRED, .description = "The volume's name." },
-        { 0 }
-};
+static const struct storaged_property p_volume[] = { { .name = "volume",
+                                                       .type = STORAGED_PROPERTY_STRING,
+                                                       .flags = STORAGED_PROPERTY_REQUIRED,
+                                                       .description = "The volume's name." },
+                                                     { 0 } };
 
 #define SLOW STORAGED_ACTION_SLOW
 #define READ STORAGED_ACTION_READ
@@ -348,9 +359,10 @@ static const struct {
         const char *name;
         int (*run)(Act *a);
 } runners[] = {
-        { "lock-check", check_locking }, { "vg-info", vg_info },       { "vg-create", vg_create },   { "vg-extend", vg_extend },
-        { "vg-reduce", vg_reduce },      { "vg-destroy", vg_destroy }, { "vg-convert", vg_convert }, { "lock-start", lock_start },
-        { "lock-stop", lock_stop },      { "pv-resize", pv_resize },   { "cut-off", cut_off },       { "forget", forget },
+        { "lock-check", check_locking }, { "vg-info", vg_info },       { "vg-create", vg_create },
+        { "vg-extend", vg_extend },      { "vg-reduce", vg_reduce },   { "vg-destroy", vg_destroy },
+        { "vg-convert", vg_convert },    { "lock-start", lock_start }, { "lock-stop", lock_stop },
+        { "pv-resize", pv_resize },      { "cut-off", cut_off },       { "forget", forget },
 };
 
 const struct storaged_action lvm_actions[] = {

@@ -96,16 +96,18 @@ int lvm_forget(Lvm *l, const char *name, struct storaged_error *err)
         if (r < 0 || !d.exists || is_current(l, name, &d))
                 return r;
         if (!dm_is_of_vg(&d, l->state.uuid, &uuid))
-                return error_set(err, -EBUSY,
-                                 "storage \"%s\": on node %s a device-mapper device has the name of %s/%s but is none of "
-                                 "that volume group (its UUID is \"%.80s\"); remove or rename it",
-                                 l->storage, l->host->node, l->vg, name, d.uuid);
+                return error_set(
+                        err, -EBUSY,
+                        "storage \"%s\": on node %s a device-mapper device has the name of %s/%s but is none of "
+                        "that volume group (its UUID is \"%.80s\"); remove or rename it",
+                        l->storage, l->host->node, l->vg, name, d.uuid);
         if (d.n_open > 0)
                 return refuse_open(l, name, &d, err);
         r = dm_remove(l->vg, name, err);
         if (r == 0)
                 l->host->log(l->host->handle, STORAGED_LOG_INFO,
-                             "storage \"%s\": removed the stale device of %s/%s, a volume that was removed or renamed elsewhere",
+                             "storage \"%s\": removed the stale device of %s/%s, a volume that was removed or renamed "
+                             "elsewhere",
                              l->storage, l->vg, name);
         return r;
 }
@@ -143,11 +145,13 @@ int lvm_activate(Lvm *l, const char *name, uint32_t mode, struct storaged_error 
         if (r < 0)
                 return r;
         if (!before.exists || vg_is_shared(&l->state)) {
-                r = lvm_cmd(&l->cmd, "activate a volume", err, "lvchange -y %s -K %s/%s", mode_option(l, mode), l->vg, name);
+                r = lvm_cmd(&l->cmd, "activate a volume", err, "lvchange -y %s -K %s/%s", mode_option(l, mode), l->vg,
+                            name);
                 if (r < 0)
                         return say_locked(l, name, r, err);
         }
-        /* A table that was there before may be older than the volume; under a running guest only if the size says so. */
+        /* A table that was there before may be older than the volume; under a running guest only if the size says so.
+         */
         if (before.exists && (before.is_error || before.n_open == 0 || before.bytes != lv->bytes)) {
                 r = lvm_cmd(&l->cmd, "refresh a volume's table", err, "lvchange --refresh %s/%s", l->vg, name);
                 if (r < 0)
@@ -292,7 +296,7 @@ int lvm_holders(void *self, STORAGED_VOL, storaged_holder_fn fn, void *userdata,
         r = dm_each_opener(d.minor, give_holder, &h);
         if (r != 0 || h.n > 0)
                 return r;
-        return give_holder(&h, d.is_error                       ? "active, cut off from its storage"
+        return give_holder(&h, d.is_error                      ? "active, cut off from its storage"
                                : !is_current(l, vol->name, &d) ? "a stale device of a volume that is gone"
-                                                                : "active");
+                                                               : "active");
 }

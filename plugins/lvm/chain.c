@@ -3,9 +3,9 @@
  * Snapshots of qcow2 volumes, as a chain of LVs: snap_<volume>_<snapshot>.qcow2 is what the guest saw, and the volume
  * itself an overlay on the newest of them. Each LV is large enough for a full image, so an overlay never runs out.
  *
- * LVM cannot exchange two names in one commit. So a snapshot prepares the new overlay whole under new-<volume>, and then
- * renames twice; whoever finds new-<volume> ready and no volume does the second rename (chain_repair). A rollback empties
- * the overlay in place, behind a tag that makes the next activation do it again.
+ * LVM cannot exchange two names in one commit. So a snapshot prepares the new overlay whole under new-<volume>, and
+ * then renames twice; whoever finds new-<volume> ready and no volume does the second rename (chain_repair). A rollback
+ * empties the overlay in place, behind a tag that makes the next activation do it again.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -40,11 +40,12 @@ int lvm_snapshot_name(STORAGED_VOL, const char *snap, char ret[static LVM_NAME_M
         int k;
 
         if (stem_of(vol->name, &n) < 0)
-                return error_set(err, -EOPNOTSUPP, "volume \"%s\" is raw: on lvm only qcow2 volumes have snapshots", vol->name);
+                return error_set(err, -EOPNOTSUPP, "volume \"%s\" is raw: on lvm only qcow2 volumes have snapshots",
+                                 vol->name);
         k = snprintf(ret, LVM_NAME_MAX, "snap_%.*s_%s" SUFFIX, (int) n, vol->name, snap);
         if (k < 0 || (size_t) k >= LVM_NAME_MAX)
-                return error_set_param(err, -ENAMETOOLONG, "snapshot", "the names of volume %s and snapshot %s are too long together",
-                                       vol->name, snap);
+                return error_set_param(err, -ENAMETOOLONG, "snapshot",
+                                       "the names of volume %s and snapshot %s are too long together", vol->name, snap);
         return 0;
 }
 
@@ -113,7 +114,8 @@ static int read_chain(Lvm *l, STORAGED_VOL, Links **ret, struct storaged_error *
 
         if (r < 0) {
                 free(all);
-                return error_set(err, r, "volume %s:%s: cannot read its snapshots: %s", l->storage, vol->name, strerror(-r));
+                return error_set(err, r, "volume %s:%s: cannot read its snapshots: %s", l->storage, vol->name,
+                                 strerror(-r));
         }
         qsort(all->links, all->n, sizeof(*all->links), by_time);
         *ret = all;
@@ -127,7 +129,8 @@ static int find_link(Lvm *l, STORAGED_VOL, const Links *all, const char *snap, s
                         *ret = i;
                         return 0;
                 }
-        return error_set_param(err, -ENOENT, "snapshot", "volume %s:%s has no snapshot \"%s\"", l->storage, vol->name, snap);
+        return error_set_param(err, -ENOENT, "snapshot", "volume %s:%s has no snapshot \"%s\"", l->storage, vol->name,
+                               snap);
 }
 
 /* The volume and its chain active here while qemu-img works. */
@@ -168,7 +171,8 @@ static int begin(Lvm *l, STORAGED_VOL, Links **ret, struct storaged_error *err)
         if (r == 0)
                 r = lvm_find(l, vol->name, &lv, err);
         if (r == 0 && strcmp(vol->format, "qcow2") != 0)
-                return error_set(err, -EOPNOTSUPP, "volume \"%s\" is raw: on lvm only qcow2 volumes have snapshots", vol->name);
+                return error_set(err, -EOPNOTSUPP, "volume \"%s\" is raw: on lvm only qcow2 volumes have snapshots",
+                                 vol->name);
         if (r == 0)
                 r = lvm_refuse_open(l, vol->name, err);
         return r == 0 ? read_chain(l, vol, ret, err) : r;
@@ -182,14 +186,16 @@ static int make_overlay(Lvm *l, const char *lv, const char *backing, uint64_t by
         (void) snprintf(size, sizeof(size), "%llu", (unsigned long long) bytes);
         /* A name without a directory: it is looked for beside the overlay, whatever the VG is called later. */
         return qemu_img_run(&l->fs,
-                            (const char *const[]){ "qemu-img", "create", "-q", "-u", "-f", "qcow2", "-b", backing, "-F", "qcow2",
-                                                   "-o", "cluster_size=128k,extended_l2=on", path, size, NULL },
+                            (const char *const[]){ "qemu-img", "create", "-q", "-u", "-f", "qcow2", "-b", backing, "-F",
+                                                   "qcow2", "-o", "cluster_size=128k,extended_l2=on", path, size,
+                                                   NULL },
                             "make", lv, err);
 }
 
 /* --- operations */
 
-static int prepare_overlay(Lvm *l, STORAGED_VOL, Links *all, const char *name, const char *backing, struct storaged_error *err)
+static int prepare_overlay(Lvm *l, STORAGED_VOL, Links *all, const char *name, const char *backing,
+                           struct storaged_error *err)
 {
         ChainHold hold = { 0 };
         uint64_t bytes = 0;
@@ -225,14 +231,14 @@ int lvm_snapshot(void *self, STORAGED_VOL, const char *snap, struct storaged_err
         if (r < 0)
                 return r;
         if (vg_find(&l->state, lv))
-                return error_set_param(err, -EEXIST, "snapshot", "volume %s:%s has a snapshot \"%s\" already", l->storage, vol->name,
-                                       snap);
+                return error_set_param(err, -EEXIST, "snapshot", "volume %s:%s has a snapshot \"%s\" already",
+                                       l->storage, vol->name, snap);
         (void) snprintf(fresh, sizeof(fresh), NEW_PREFIX "%.100s", vol->name);
         if (vg_find(&l->state, fresh))
                 (void) lvm_remove(l, fresh, NULL); /* of an attempt that never got to renaming */
         r = prepare_overlay(l, vol, all, fresh, lv, err);
         if (r == 0)
-                r = lvm_fault(l, "snapshot.prepared", err);
+                r = lvm_before(l, "snapshot.prepared", err);
         if (r < 0)
                 return r;
         (void) clock_gettime(CLOCK_REALTIME, &now);
@@ -261,7 +267,8 @@ static int rollback_now(Lvm *l, STORAGED_VOL, Links *all, struct storaged_error 
                 r = make_overlay(l, vol->name, all->links[all->n - 1].lv, bytes, err);
         chain_let_go(&hold);
         if (r == 0)
-                r = lvm_cmd(&l->cmd, "finish a rollback", err, "lvchange -y --deltag " ROLLBACK_TAG " %s/%s", l->vg, vol->name);
+                r = lvm_cmd(&l->cmd, "finish a rollback", err, "lvchange -y --deltag " ROLLBACK_TAG " %s/%s", l->vg,
+                            vol->name);
         vg_forget(&l->state);
         return r;
 }
@@ -279,8 +286,8 @@ int lvm_rollback(void *self, STORAGED_VOL, const char *snap, struct storaged_err
                 return r;
         if (at + 1 != all->n)
                 return error_set_param(err, -EBUSY, "snapshot",
-                                       "volume %s:%s has snapshot \"%s\" after \"%s\"; delete the newer ones first", l->storage,
-                                       vol->name, all->links[all->n - 1].snap, snap);
+                                       "volume %s:%s has snapshot \"%s\" after \"%s\"; delete the newer ones first",
+                                       l->storage, vol->name, all->links[all->n - 1].snap, snap);
         r = lvm_cmd(&l->cmd, "begin a rollback", err, "lvchange -y --addtag " ROLLBACK_TAG " %s/%s", l->vg, vol->name);
         if (r == 0)
                 r = lvm_fault(l, "rollback.tagged", err);
@@ -303,7 +310,8 @@ int lvm_delete_snapshot(void *self, STORAGED_VOL, const char *snap, struct stora
         if (r == 0) {
                 const char *child = at + 1 < all->n ? all->links[at + 1].lv : vol->name;
                 const char *parent = at > 0 ? all->links[at - 1].lv : "";
-                const char *const onto[] = { "qemu-img", "rebase", "-p", "-f", "qcow2", "-b", parent, "-F", "qcow2", path, NULL };
+                const char *const onto[] = { "qemu-img", "rebase", "-p",    "-f", "qcow2", "-b",
+                                             parent,     "-F",     "qcow2", path, NULL };
                 const char *const alone[] = { "qemu-img", "rebase", "-p", "-f", "qcow2", "-b", "", path, NULL };
 
                 (void) snprintf(path, sizeof(path), "/dev/%s/%s", l->vg, child);

@@ -9,7 +9,8 @@
  * come with --config and not in a file, so that the host's own lvm.conf goes on to count for all else. `--devices` is
  * not used: after it the library's next command crashes (2.03.16).
  *
- * LVM has one exit status for all failures; which it was is found in what it said. Those texts are matched in one table.
+ * LVM has one exit status for all failures; which it was is found in what it said. Those texts are matched in one
+ * table.
  */
 #include "lvm/cmd.h"
 
@@ -110,11 +111,13 @@ int lvm_cmd_limit(LvmCmd *c, const char *const *devices, size_t n)
                         return -ENOMEM;
                 for (size_t i = 0; i < n; i++) {
                         (void) fputs("\"a|^", f);
-                        for (const char *s = devices[i]; *s; s++) /* what could mean something in a pattern is any letter */
-                                (void) fputc(strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-", *s)
-                                                     ? *s
-                                                     : '.',
-                                             f);
+                        for (const char *s = devices[i]; *s;
+                             s++) /* what could mean something in a pattern is any letter */
+                                (void) fputc(
+                                        strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-", *s)
+                                                ? *s
+                                                : '.',
+                                        f);
                         (void) fputs("$|\",", f);
                 }
                 (void) fputs("\"r|.*|\"", f);
@@ -164,8 +167,10 @@ static int run(LvmCmd *c, const char *action, Answer *a, struct storaged_error *
                 lvm2_log_fn(on_line);
                 c->handle = lvm2_init();
                 if (!c->handle)
-                        return error_set(err, -EIO, "cannot %s: LVM does not start; is lvm2 installed and /etc/lvm/lvm.conf sound?",
-                                         action);
+                        return error_set(
+                                err, -EIO,
+                                "cannot %s: LVM does not start; is lvm2 installed and /etc/lvm/lvm.conf sound?",
+                                action);
                 lvm2_disable_dmeventd_monitoring(c->handle);
         }
         current = a;
@@ -209,7 +214,8 @@ int lvm_cmd_report(LvmCmd *c, const char *action, json_object **ret, struct stor
                 return r;
         o = json_tokener_parse(text);
         if (!o)
-                return error_set(err, -EPROTO, "%s: cannot %s: LVM's report of %zu bytes is no JSON", c->what, action, size);
+                return error_set(err, -EPROTO, "%s: cannot %s: LVM's report of %zu bytes is no JSON", c->what, action,
+                                 size);
         *ret = o;
         return 0;
 }

@@ -41,8 +41,8 @@ static void be_silent(int level, const char *file, int line, int code, const cha
 
 static int fail(struct storaged_error *err, int code, const char *action, const char *vg, const char *lv)
 {
-        return error_set(err, code ? -code : -EIO, "cannot %s the device of volume %s/%s: device-mapper: %s", action, vg, lv,
-                         code ? strerror(code) : "failed");
+        return error_set(err, code ? -code : -EIO, "cannot %s the device of volume %s/%s: device-mapper: %s", action,
+                         vg, lv, code ? strerror(code) : "failed");
 }
 
 /* A task on the device of VG/LV. */

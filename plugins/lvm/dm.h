@@ -11,8 +11,8 @@
 typedef struct DmDevice {
         bool exists;
         bool is_suspended;
-        bool is_error;       /* its table gives errors: the storage was lost */
-        unsigned minor;      /* /dev/dm-<minor> */
+        bool is_error;  /* its table gives errors: the storage was lost */
+        unsigned minor; /* /dev/dm-<minor> */
         unsigned n_open;
         uint64_t bytes;
         char uuid[DM_UUID_MAX]; /* LVM-<VG><LV> */
@@ -28,7 +28,8 @@ int dm_remove(const char *vg, const char *lv, STORAGED_ERR);
 /* Every device of the VG on this node. */
 typedef int (*DmFn)(void *userdata, const char *lv, const DmDevice *d);
 int dm_each(const char *vg, const char *vg_uuid, DmFn fn, void *userdata, STORAGED_ERR);
-/* Puts a table that fails every I/O under the device, open or not: nothing of this node reaches the storage any more. */
+/* Puts a table that fails every I/O under the device, open or not: nothing of this node reaches the storage any more.
+ */
 int dm_make_error(const char *vg, const char *lv, STORAGED_ERR);
 
 /* Processes and devices that have /dev/dm-<minor> open: "process 12 (qemu-system-x86)", "device dm-7". */

@@ -2,9 +2,9 @@
 /*
  * The lvm storage: volumes are logical volumes of one volume group, on a LUN that all nodes see or on a local disk.
  *
- * The model: the VG's metadata is all the state there is. It is changed by LVM only (liblvm2cmd, in this process), under
- * lvmlockd's lock where the VG is shared and under the daemon's cluster lock in any case; what is active is known from
- * device-mapper (dm.c). The invariant: a name vm-… without the tag of an unfinished operation is a whole volume.
+ * The model: the VG's metadata is all the state there is. It is changed by LVM only (liblvm2cmd, in this process),
+ * under lvmlockd's lock where the VG is shared and under the daemon's cluster lock in any case; what is active is known
+ * from device-mapper (dm.c). The invariant: a name vm-… without the tag of an unfinished operation is a whole volume.
  *
  *   cmd.c  the door to LVM          vg.c     what the VG is, kept while mda.c says that nothing was committed
  *   dm.c   the kernel's devices     activate.c  on, off, stale devices
@@ -23,6 +23,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define STEP_DEFAULT_MIB 32
+#define AUTOACTIVATION "VG_AUTOACTIVATION"
 #define PERCENT_LEFT 10 /* of the metadata area, when health begins to warn */
 
 /* --- configuration */
@@ -49,8 +50,9 @@ static int lvm_check_config(const struct storaged_host *host, const struct stora
 
         (void) host;
         if (rate && parse_rate(rate) == 0)
-                return error_set_param(err, -EINVAL, "saferemove_throughput",
-                                       "saferemove_throughput is a rate in bytes a second, such as 10M or 1.5G, not '%s'", rate);
+                return error_set_param(
+                        err, -EINVAL, "saferemove_throughput",
+                        "saferemove_throughput is a rate in bytes a second, such as 10M or 1.5G, not '%s'", rate);
         return 0;
 }
 
@@ -110,6 +112,7 @@ static int lvm_start(const struct storaged_host *host, const struct storaged_con
                 return error_set(err, -ENOMEM, "out of memory");
         l->is_tagged_only = storaged_config_get_bool(config, "tagged_only");
         l->has_chain = storaged_config_get_bool(config, "snapshot-as-volume-chain");
+        l->is_shared = storaged_config_get_bool(config, "shared");
         l->is_saferemove = storaged_config_get_bool(config, "saferemove");
         l->saferemove_bps = rate ? parse_rate(rate) : 0;
         l->saferemove_step = (step ? strtoull(step, NULL, 10) : STEP_DEFAULT_MIB) * MIB;
@@ -138,15 +141,18 @@ int lvm_reach(Lvm *l, struct storaged_error *err)
         if (r < 0)
                 return r;
         if (l->state.is_exported)
-                return error_set(err, -EPERM, "storage \"%s\": volume group \"%s\" was exported (vgexport); vgimport it on one node first",
-                                 l->storage, l->vg);
+                return error_set(
+                        err, -EPERM,
+                        "storage \"%s\": volume group \"%s\" was exported (vgexport); vgimport it on one node first",
+                        l->storage, l->vg);
         if (!vg_is_shared(&l->state))
                 return 0;
         /* Waits until they are; where they run already it is done at once. */
         r = lvm_cmd(&l->cmd, "start the locks of its volume group", err, "vgchange --lock-start %s", l->vg);
         if (r < 0 && access("/run/lvm/lvmlockd.socket", F_OK) < 0)
                 return error_set(err, -EHOSTDOWN,
-                                 "storage \"%s\": volume group \"%s\" is shared by %s locks, and lvmlockd does not run on node %s; "
+                                 "storage \"%s\": volume group \"%s\" is shared by %s locks, and lvmlockd does not run "
+                                 "on node %s; "
                                  "start it (systemctl start lvmlockd)",
                                  l->storage, l->vg, l->state.lock_type, l->host->node);
         return r;
@@ -204,7 +210,8 @@ static int lvm_identify(void *self, const struct storaged_identify_spec *spec, s
         (void) snprintf(ret->kind, sizeof(ret->kind), "vg-uuid");
         (void) snprintf(ret->id, sizeof(ret->id), "%s", l->state.uuid);
         for (size_t i = 0; i < l->state.n_pvs && n < sizeof(ret->detail); i++)
-                n += (size_t) snprintf(ret->detail + n, sizeof(ret->detail) - n, "%s%s", i ? " " : "", l->state.pvs[i].device);
+                n += (size_t) snprintf(ret->detail + n, sizeof(ret->detail) - n, "%s%s", i ? " " : "",
+                                       l->state.pvs[i].device);
         return 0;
 }
 
@@ -216,25 +223,42 @@ static int lvm_health(void *self, storaged_finding_fn fn, void *userdata, struct
         int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
 
         if (r == 0 && !vg_is_shared(&l->state)) {
-                (void) snprintf(summary, sizeof(summary),
-                                "volume group %s is not shared: only storaged's leases keep two nodes from having a volume "
-                                "active; commands of LVM itself are not held back",
-                                l->vg);
+                (void) snprintf(
+                        summary, sizeof(summary),
+                        "volume group %s is not shared: only storaged's leases keep two nodes from having a volume "
+                        "active; commands of LVM itself are not held back",
+                        l->vg);
                 f.code = "VG_NOT_SHARED";
                 f.severity = "info";
                 f.action = "where several nodes see the LUN: pvesm vg convert, with all its volumes inactive";
                 r = fn(userdata, &f);
         }
+        if (r == 0 && l->is_shared && l->state.is_autoactivated) {
+                (void) snprintf(summary, sizeof(summary),
+                                "volume group %s is switched on at boot of every node that sees it, its volumes with "
+                                "it; what is "
+                                "inside guests' disks is then looked at by the hosts",
+                                l->vg);
+                f.code = AUTOACTIVATION;
+                f.severity = "warning";
+                f.action = "pvesm repair switches that off; volumes are switched on where their guests run";
+                f.is_repairable = true;
+                r = fn(userdata, &f);
+                f.is_repairable = false;
+        }
         if (r == 0 && l->state.mda_size > 0 && l->state.mda_free < l->state.mda_size / PERCENT_LEFT) {
-                (void) snprintf(summary, sizeof(summary), "the metadata area of volume group %s is nearly full: %llu of %llu KiB free",
-                                l->vg, (unsigned long long) (l->state.mda_free >> 10), (unsigned long long) (l->state.mda_size >> 10));
+                (void) snprintf(summary, sizeof(summary),
+                                "the metadata area of volume group %s is nearly full: %llu of %llu KiB free", l->vg,
+                                (unsigned long long) (l->state.mda_free >> 10),
+                                (unsigned long long) (l->state.mda_size >> 10));
                 f.code = "VG_METADATA_FULL";
                 f.severity = "warning";
                 f.action = "remove volumes; make new volume groups with pvesm lun create-vg, which reserves more";
                 r = fn(userdata, &f);
         }
         if (r == 0 && l->state.n_missing > 0) {
-                (void) snprintf(summary, sizeof(summary), "%llu of %zu devices of volume group %s are missing on this node",
+                (void) snprintf(summary, sizeof(summary),
+                                "%llu of %zu devices of volume group %s are missing on this node",
                                 (unsigned long long) l->state.n_missing, l->state.n_pvs, l->vg);
                 f.code = "VG_PARTIAL";
                 f.severity = "error";
@@ -242,6 +266,33 @@ static int lvm_health(void *self, storaged_finding_fn fn, void *userdata, struct
                 r = fn(userdata, &f);
         }
         return r;
+}
+
+/* The one thing that is safe to change: nothing is active or not for it, but at the next boot. */
+static int lvm_repair(void *self, const char *code, bool dry_run, storaged_finding_fn fn, void *userdata,
+                      struct storaged_error *err)
+{
+        Lvm *l = self;
+        char summary[256];
+        struct storaged_finding f = {
+                .size = sizeof(f), .code = AUTOACTIVATION, .severity = "info", .summary = summary
+        };
+        int r;
+
+        if (code && strcmp(code, AUTOACTIVATION) != 0)
+                return error_set_param(err, -EOPNOTSUPP, "code", "type lvm knows no repair for '%.64s'", code);
+        r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+        if (r < 0 || !l->is_shared || !l->state.is_autoactivated)
+                return r;
+        if (!dry_run) {
+                r = lvm_cmd(&l->cmd, "switch off autoactivation", err, "vgchange -y --setautoactivation n %s", l->vg);
+                vg_forget(&l->state);
+        }
+        if (r < 0)
+                return r;
+        (void) snprintf(summary, sizeof(summary), "volume group %s %s switched on at boot any more", l->vg,
+                        dry_run ? "would not be" : "is not");
+        return fn(userdata, &f);
 }
 
 /* --- what it is, as data */
@@ -268,7 +319,8 @@ static const struct storaged_feature_row features[] = {
           .exports = "raw+size",
           .snapshot_method = "storage" },
         { .format = "qcow2",
-          .current = STORAGED_FEATURE_SNAPSHOT | STORAGED_FEATURE_COPY | STORAGED_FEATURE_RENAME | STORAGED_FEATURE_RESIZE,
+          .current =
+                  STORAGED_FEATURE_SNAPSHOT | STORAGED_FEATURE_COPY | STORAGED_FEATURE_RENAME | STORAGED_FEATURE_RESIZE,
           .snap = STORAGED_FEATURE_COPY,
           .exports = "raw+size",
           .snapshot_method = "mixed" },
@@ -297,6 +349,7 @@ static struct storaged_plugin lvm_plugin = {
         .status = lvm_status,
         .health = lvm_health,
         .identify = lvm_identify,
+        .repair = lvm_repair,
         .list = lvm_list,
         .stat = lvm_stat,
         .alloc = lvm_alloc,

@@ -9,7 +9,7 @@
 #include "lvm/vg.h"
 
 #define LVM_SIZE_TAG "storaged-size/" /* + the bytes of the qcow2 image in the LV */
-#define LVM_NAME_MAX 128 /* of a VG or LV, with its NUL */
+#define LVM_NAME_MAX 128              /* of a VG or LV, with its NUL */
 
 typedef struct Lvm {
         FileStore fs; /* only for streams and qemu-img: its root is /dev/VG */
@@ -18,6 +18,7 @@ typedef struct Lvm {
         bool is_tagged_only; /* tagged_only: what has no tag pve-vm-VMID is not listed */
         bool has_chain;      /* snapshot-as-volume-chain */
         bool is_saferemove;
+        bool is_shared;           /* the storage: other nodes see the VG, too */
         uint64_t saferemove_bps;  /* 0: as fast as it goes */
         uint64_t saferemove_step; /* bytes */
         LvmCmd cmd;
@@ -32,6 +33,12 @@ int lvm_reach(Lvm *l, STORAGED_ERR);
 /* The fault point lvm.point. */
 int lvm_fault(Lvm *l, const char *point, STORAGED_ERR);
 
+/*
+ * The fault point, and the question whether the cluster lock of this call still is this node's: before LVM commits.
+ * LVM's own lock guards shared groups in any case.
+ */
+int lvm_before(Lvm *l, const char *point, STORAGED_ERR);
+
 /* --- one LV */
 /* -ENOENT with the sentence about the volume. */
 int lvm_find(Lvm *l, const char *name, const VgLv **ret, STORAGED_ERR);
@@ -44,8 +51,8 @@ int lvm_stat(void *self, STORAGED_VOL, storaged_volume_fn fn, void *userdata, ST
 int lvm_alloc(void *self, const struct storaged_alloc_spec *spec, char ret_volname[static STORAGED_VOLNAME_MAX],
               STORAGED_ERR);
 int lvm_resize(void *self, STORAGED_VOL, uint64_t bytes, STORAGED_ERR);
-int lvm_rename(void *self, STORAGED_VOL, uint32_t vmid, const char *name,
-               char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR);
+int lvm_rename(void *self, STORAGED_VOL, uint32_t vmid, const char *name, char ret_volname[static STORAGED_VOLNAME_MAX],
+               STORAGED_ERR);
 /* The name the caller wants, or the next free vm-<vmid>-disk-<n>. */
 int lvm_new_name(Lvm *l, uint32_t vmid, uint32_t format, const char *wanted, char ret[static LVM_NAME_MAX],
                  STORAGED_ERR);

@@ -2,10 +2,10 @@
 /*
  * Whether a volume group has changed, for the price of two reads of a device.
  *
- * Each commit of metadata, on whichever node, is written to a new place of the metadata area's ring, and then the header
- * gets that place with the text's CRC. The text holds the sequence number. So an equal header means equal metadata, and
- * LVM need not be asked again. What does not fit here (a device that can't be read, an area that is none) is not an
- * answer but a reason to ask LVM.
+ * Each commit of metadata, on whichever node, is written to a new place of the metadata area's ring, and then the
+ * header gets that place with the text's CRC. The text holds the sequence number. So an equal header means equal
+ * metadata, and LVM need not be asked again. What does not fit here (a device that can't be read, an area that is none)
+ * is not an answer but a reason to ask LVM.
  *
  * Another commit could only look the same if the ring had come round to the same place with a text of the same length
  * and CRC: some hundred commits later at least, while this node did not look once, and one in 2^32 then.
@@ -151,7 +151,8 @@ bool mda_state_equal(const MdaState *a, const MdaState *b)
                 return false;
         for (size_t i = 0; i < a->label.n_areas; i++)
                 if (a->label.offset[i] != b->label.offset[i] || a->locations[i].offset != b->locations[i].offset ||
-                    a->locations[i].size != b->locations[i].size || a->locations[i].checksum != b->locations[i].checksum ||
+                    a->locations[i].size != b->locations[i].size ||
+                    a->locations[i].checksum != b->locations[i].checksum ||
                     a->locations[i].flags != b->locations[i].flags)
                         return false;
         return true;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Volumes go. Without saferemove that is one commit of LVM's. With it the LV first becomes del-NAME, which is no volume any
- * more; then its blocks are written over with zeroes (by the array where it can: WRITE SAME), and only then the space
- * is free for another guest. What was interrupted is
- * finished by the next free.
+ * Volumes go. Without saferemove that is one commit of LVM's. With it the LV first becomes del-NAME, which is no volume
+ * any more; then its blocks are written over with zeroes (by the array where it can: WRITE SAME), and only then the
+ * space is free for another guest. What was interrupted is finished by the next free.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -64,18 +63,19 @@ static int zero_device(Lvm *l, const char *name, struct storaged_error *err)
                 uint64_t n = bytes - at < l->saferemove_step ? bytes - at : l->saferemove_step;
 
                 if (ioctl(fd, BLKZEROOUT, (uint64_t[2]){ at, n }) < 0)
-                        return error_set(err, -errno, "storage \"%s\": cannot write zeroes to %s at %llu: %s", l->storage, path,
-                                         (unsigned long long) at, strerror(errno));
+                        return error_set(err, -errno, "storage \"%s\": cannot write zeroes to %s at %llu: %s",
+                                         l->storage, path, (unsigned long long) at, strerror(errno));
                 at += n;
                 if (l->host->progress(l->host->handle, at, bytes) != 0)
                         return error_set(err, -ECANCELED,
-                                         "storage \"%s\": the zeroing of %s was stopped; the next free on this storage finishes it",
+                                         "storage \"%s\": the zeroing of %s was stopped; the next free on this storage "
+                                         "finishes it",
                                          l->storage, name);
                 keep_pace(l, &begin, at);
         }
         return fsync(fd) < 0 ? error_set(err, -errno, "storage \"%s\": cannot write zeroes to %s: %s", l->storage, path,
-                                         strerror(errno)) :
-                               0;
+                                         strerror(errno))
+                             : 0;
 }
 
 static int zero_and_remove(Lvm *l, const char *name, struct storaged_error *err)
@@ -103,12 +103,12 @@ static int zero_and_remove(Lvm *l, const char *name, struct storaged_error *err)
 static int removed_name(Lvm *l, const char *name, char ret[static LVM_NAME_MAX], struct storaged_error *err)
 {
         for (unsigned i = 0; i < 1000; i++) {
-                int n = i == 0 ? snprintf(ret, LVM_NAME_MAX, REMOVED_PREFIX "%s", name) :
-                                 snprintf(ret, LVM_NAME_MAX, REMOVED_PREFIX "%s.%u", name, i);
+                int n = i == 0 ? snprintf(ret, LVM_NAME_MAX, REMOVED_PREFIX "%s", name)
+                               : snprintf(ret, LVM_NAME_MAX, REMOVED_PREFIX "%s.%u", name, i);
 
                 if (n < 0 || n >= LVM_NAME_MAX)
-                        return error_set(err, -ENAMETOOLONG, "the name of volume %s:%s is too long to be removed safely",
-                                         l->storage, name);
+                        return error_set(err, -ENAMETOOLONG,
+                                         "the name of volume %s:%s is too long to be removed safely", l->storage, name);
                 if (!vg_find(&l->state, ret))
                         return 0;
         }
@@ -188,7 +188,7 @@ int lvm_free(void *self, STORAGED_VOL, struct storaged_error *err)
         if (r == 0)
                 r = lvm_refuse_open(l, vol->name, err);
         if (r == 0)
-                r = lvm_fault(l, "free.before", err);
+                r = lvm_before(l, "free.before", err);
         if (r < 0)
                 return r;
         (void) lvm_each_snapshot(l, vol, add_link, links);

@@ -51,8 +51,9 @@ static int export_raw(Lvm *l, const char *name, uint64_t bytes, Stream *s, struc
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n <= 0)
-                        return error_set(err, n < 0 ? -errno : -EIO, "storage \"%s\": cannot read %s/%s at %llu: %s", l->storage,
-                                         l->vg, name, (unsigned long long) at, n < 0 ? strerror(errno) : "it ends there");
+                        return error_set(err, n < 0 ? -errno : -EIO, "storage \"%s\": cannot read %s/%s at %llu: %s",
+                                         l->storage, l->vg, name, (unsigned long long) at,
+                                         n < 0 ? strerror(errno) : "it ends there");
                 r = stream_write(s, s->buf, (size_t) n, err);
                 at += (uint64_t) n;
         }
@@ -104,8 +105,8 @@ int lvm_export_stream(void *self, STORAGED_VOL, const char *stream_format, const
         int r;
 
         if (strcmp(stream_format, "raw+size") != 0 || with_snapshots)
-                return error_set_param(err, -EOPNOTSUPP, "format", "volume \"%s\" cannot be exported as %.32s%s", vol->volname,
-                                       stream_format, with_snapshots ? " with snapshots" : "");
+                return error_set_param(err, -EOPNOTSUPP, "format", "volume \"%s\" cannot be exported as %.32s%s",
+                                       vol->volname, stream_format, with_snapshots ? " with snapshots" : "");
         if (!h)
                 return error_set(err, -ENOMEM, "out of memory");
         *h = (Holds){ .l = l, .err = err };
@@ -125,20 +126,22 @@ int lvm_export_stream(void *self, STORAGED_VOL, const char *stream_format, const
                 r = stream_init(&s, &l->fs, fd, err);
         if (r < 0)
                 return r;
-        return is_qcow2 ? export_guest_view(&l->fs, name, "qcow2", NULL, &s, err) : export_raw(l, name, lv->bytes, &s, err);
+        return is_qcow2 ? export_guest_view(&l->fs, name, "qcow2", NULL, &s, err)
+                        : export_raw(l, name, lv->bytes, &s, err);
 }
 
 /* --- inwards */
 
 static int refuse_short(Lvm *l, uint64_t got, uint64_t wanted, struct storaged_error *err)
 {
-        return error_set(err, -EIO, "storage \"%s\": the stream ended after %llu of %llu bytes; nothing was kept", l->storage,
-                         (unsigned long long) got, (unsigned long long) wanted);
+        return error_set(err, -EIO, "storage \"%s\": the stream ended after %llu of %llu bytes; nothing was kept",
+                         l->storage, (unsigned long long) got, (unsigned long long) wanted);
 }
 
 static int put(int fd, const char *buf, size_t n, uint64_t at)
 {
-        if (stream_is_zero(buf, n) && at % 512 == 0 && n % 512 == 0 && ioctl(fd, BLKZEROOUT, (uint64_t[2]){ at, n }) == 0)
+        if (stream_is_zero(buf, n) && at % 512 == 0 && n % 512 == 0 &&
+            ioctl(fd, BLKZEROOUT, (uint64_t[2]){ at, n }) == 0)
                 return 0;
         while (n > 0) {
                 ssize_t k = pwrite(fd, buf, n, (off_t) at);
@@ -171,10 +174,12 @@ static int import_raw(Lvm *l, const char *name, uint64_t size, Stream *s, struct
                 r = put(fd, s->buf, n, at);
                 at += n;
                 if (r < 0)
-                        return error_set(err, r, "storage \"%s\": cannot write to %s/%s: %s", l->storage, l->vg, name, strerror(-r));
+                        return error_set(err, r, "storage \"%s\": cannot write to %s/%s: %s", l->storage, l->vg, name,
+                                         strerror(-r));
         }
         if (r == 0 && fsync(fd) < 0)
-                r = error_set(err, -errno, "storage \"%s\": cannot write to %s/%s: %s", l->storage, l->vg, name, strerror(errno));
+                r = error_set(err, -errno, "storage \"%s\": cannot write to %s/%s: %s", l->storage, l->vg, name,
+                              strerror(errno));
         return r;
 }
 
@@ -226,7 +231,8 @@ int lvm_import_stream(void *self, const struct storaged_import_spec *spec, STORA
         int r;
 
         if (strcmp(spec->stream_format, "raw+size") != 0)
-                return error_set_param(err, -EOPNOTSUPP, "format", "a stream %.32s cannot become volume \"%s\" on lvm; raw+size can",
+                return error_set_param(err, -EOPNOTSUPP, "format",
+                                       "a stream %.32s cannot become volume \"%s\" on lvm; raw+size can",
                                        spec->stream_format, vol->volname);
         r = vg_refresh(&l->state, &l->cmd, l->vg, err);
         if (r == 0)
@@ -240,7 +246,8 @@ int lvm_import_stream(void *self, const struct storaged_import_spec *spec, STORA
         if (r < 0)
                 return r;
         if (size == 0)
-                return error_set(err, -EINVAL, "storage \"%s\": the stream says that the volume has 0 bytes", l->storage);
+                return error_set(err, -EINVAL, "storage \"%s\": the stream says that the volume has 0 bytes",
+                                 l->storage);
         s.total = size;
         r = unfinished_make(l, name, vol->vmid, size, is_qcow2, err);
         vg_forget(&l->state);

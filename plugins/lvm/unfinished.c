@@ -50,7 +50,8 @@ int unfinished_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, boo
 
         own_tag(l, tag);
         if (is_qcow2)
-                (void) snprintf(size_tag, sizeof(size_tag), "--addtag " LVM_SIZE_TAG "%llu", (unsigned long long) bytes);
+                (void) snprintf(size_tag, sizeof(size_tag), "--addtag " LVM_SIZE_TAG "%llu",
+                                (unsigned long long) bytes);
         return lvm_create(l, name, vmid, lv_bytes, err, "--addtag %s %s", tag, size_tag);
 }
 
@@ -97,8 +98,9 @@ int unfinished_clean(Lvm *l, size_t *ret_n, struct storaged_error *err)
                 r = lvm_remove(l, name, err);
                 if (r < 0)
                         return r;
-                l->host->log(l->host->handle, STORAGED_LOG_INFO, "storage \"%s\": removed %s/%s, left by an interrupted operation",
-                             l->storage, l->vg, name);
+                l->host->log(l->host->handle, STORAGED_LOG_INFO,
+                             "storage \"%s\": removed %s/%s, left by an interrupted operation", l->storage, l->vg,
+                             name);
                 n++;
         }
         if (n > 0)

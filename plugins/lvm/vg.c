@@ -119,6 +119,8 @@ static int read_report(Vg *v, json_object *report)
         v->mda_size = number(row, "vg_mda_size");
         v->mda_free = number(row, "vg_mda_free");
         v->n_missing = number(row, "vg_missing_pv_count");
+        v->is_autoactivated =
+                text(row, "vg_autoactivation")[0] != '\0' && strcmp(text(row, "vg_autoactivation"), "0") != 0;
         v->is_exported = text(row, "vg_exported")[0] != '\0' && strcmp(text(row, "vg_exported"), "0") != 0;
         r = read_pvs(v, section(report, "pv"));
         return r < 0 ? r : read_lvs(v, section(report, "lv"));
@@ -183,14 +185,15 @@ static bool read_areas(const Vg *old, Vg *v, const MdaState *before)
 
 static int ask(LvmCmd *c, const char *name, json_object **ret, struct storaged_error *err)
 {
-        return lvm_cmd_report(c, "look at its volume group", ret, err,
-                              "fullreport %s --reportformat json --units b --nosuffix --configreport vg -o "
-                              "vg_uuid,vg_seqno,vg_size,vg_free,vg_extent_size,vg_lock_type,vg_lock_args,vg_tags,"
-                              "vg_missing_pv_count,vg_exported,vg_mda_size,vg_mda_free --configreport pv -o "
-                              "pv_name,pv_missing,pv_mda_used_count --configreport lv -o "
-                              "lv_name,lv_uuid,lv_size,lv_tags,lv_time,lv_layout,pool_lv,origin,data_percent "
-                              "--configreport pvseg -S pvseg_start<0 --configreport seg -S seg_size<0",
-                              name);
+        return lvm_cmd_report(
+                c, "look at its volume group", ret, err,
+                "fullreport %s --reportformat json --units b --nosuffix --configreport vg -o "
+                "vg_uuid,vg_seqno,vg_size,vg_free,vg_extent_size,vg_lock_type,vg_lock_args,vg_tags,"
+                "vg_missing_pv_count,vg_exported,vg_autoactivation,vg_mda_size,vg_mda_free --configreport pv -o "
+                "pv_name,pv_missing,pv_mda_used_count --configreport lv -o "
+                "lv_name,lv_uuid,lv_size,lv_tags,lv_time,lv_layout,pool_lv,origin,data_percent "
+                "--configreport pvseg -S pvseg_start<0 --configreport seg -S seg_size<0",
+                name);
 }
 
 static int report(Vg *v, LvmCmd *c, const char *name, struct storaged_error *err)
@@ -235,7 +238,8 @@ static int report(Vg *v, LvmCmd *c, const char *name, struct storaged_error *err
         return 0;
 }
 
-/* The first report finds the devices, so that only a second one can be vouched for; listings that follow pay nothing. */
+/* The first report finds the devices, so that only a second one can be vouched for; listings that follow pay nothing.
+ */
 int vg_refresh(Vg *v, LvmCmd *c, const char *name, struct storaged_error *err)
 {
         return is_unchanged(v) ? 0 : report(v, c, name, err);

@@ -47,6 +47,7 @@ typedef struct Vg {
         size_t n_lvs;
         bool is_sure; /* all metadata areas could be read */
         bool is_exported;
+        bool is_autoactivated; /* at boot, by the host */
 } Vg;
 
 void vg_deinit(Vg *v);
@@ -61,6 +62,7 @@ const VgLv *vg_find(const Vg *v, const char *lv);
 const VgLv *vg_find_uuid(const Vg *v, const char *uuid_without_dashes);
 static inline bool vg_is_shared(const Vg *v)
 {
-        return v->lock_type && v->lock_type[0] && (v->lock_type[0] == 'd' || v->lock_type[0] == 's' || v->lock_type[0] == 'i');
+        return v->lock_type && v->lock_type[0] &&
+               (v->lock_type[0] == 'd' || v->lock_type[0] == 's' || v->lock_type[0] == 'i');
 }
 bool vg_has_tag(const char *tags, const char *tag);

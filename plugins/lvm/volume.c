@@ -30,13 +30,21 @@ int lvm_fault(Lvm *l, const char *point, struct storaged_error *err)
         return r < 0 ? error_set(err, r, "storage \"%s\": fault point %s", l->storage, name) : 0;
 }
 
+int lvm_before(Lvm *l, const char *point, struct storaged_error *err)
+{
+        int r = lvm_fault(l, point, err);
+
+        return r == 0 ? l->host->may_commit(l->host->handle, err) : r;
+}
+
 int lvm_find(Lvm *l, const char *name, const VgLv **ret, struct storaged_error *err)
 {
         const VgLv *lv = vg_find(&l->state, name);
 
         if (!lv || unfinished_is(lv))
-                return error_set_param(err, -ENOENT, "volume", "volume %s:%s does not exist (volume group \"%s\" has no such LV)",
-                                       l->storage, name, l->vg);
+                return error_set_param(err, -ENOENT, "volume",
+                                       "volume %s:%s does not exist (volume group \"%s\" has no such LV)", l->storage,
+                                       name, l->vg);
         *ret = lv;
         return 0;
 }
@@ -52,9 +60,9 @@ int lvm_path(void *self, STORAGED_VOL, const char *snap, char *ret, size_t ret_s
         if (r < 0)
                 return r;
         n = snprintf(ret, ret_size, "/dev/%s/%s", l->vg, snap ? lv : vol->name);
-        return n < 0 || (size_t) n >= ret_size ?
-                       error_set(err, -ENAMETOOLONG, "the path of volume %s is too long", vol->name) :
-                       0;
+        return n < 0 || (size_t) n >= ret_size
+                       ? error_set(err, -ENAMETOOLONG, "the path of volume %s is too long", vol->name)
+                       : 0;
 }
 
 /* --- listing */
@@ -79,7 +87,8 @@ static bool qcow2_bytes_noted(const Lvm *l, const VgLv *lv, uint64_t *ret)
         uint64_t bytes = tag ? strtoull(tag + strlen(LVM_SIZE_TAG), NULL, 10) : 0;
         uint64_t full = lvm_qcow2_bytes(bytes);
 
-        if (bytes == 0 || l->state.extent == 0 || (full + l->state.extent - 1) / l->state.extent * l->state.extent != lv->bytes)
+        if (bytes == 0 || l->state.extent == 0 ||
+            (full + l->state.extent - 1) / l->state.extent * l->state.extent != lv->bytes)
                 return false;
         *ret = bytes;
         return true;
@@ -96,7 +105,8 @@ static int give_row(Lvm *l, const VgLv *lv, const struct storaged_volname *vol, 
                 .volname = lv->name,
                 .format = vol->format,
                 .bytes = bytes,
-                .used_bytes = lv->data_percent >= 0 ? (uint64_t) ((double) lv->bytes * lv->data_percent / 100) : lv->bytes,
+                .used_bytes =
+                        lv->data_percent >= 0 ? (uint64_t) ((double) lv->bytes * lv->data_percent / 100) : lv->bytes,
                 .ctime = lv->ctime,
                 .vmid = vol->vmid,
                 .is_approximate = !is_known,
@@ -169,12 +179,14 @@ int lvm_new_name(Lvm *l, uint32_t vmid, uint32_t format, const char *wanted, cha
                 if (r < 0)
                         return r;
                 if (vol.vmid != vmid)
-                        return error_set_param(err, -EINVAL, "name", "volume name \"%s\" is not one of guest %u", wanted, vmid);
+                        return error_set_param(err, -EINVAL, "name", "volume name \"%s\" is not one of guest %u",
+                                               wanted, vmid);
                 if ((strcmp(vol.format, "qcow2") == 0) != (format == STORAGED_FORMAT_QCOW2))
-                        return error_set_param(err, -EINVAL, "name",
-                                               "volume name \"%s\" does not go with format %s: on lvm a qcow2 volume ends in "
-                                               ".qcow2 and a raw one does not",
-                                               wanted, format == STORAGED_FORMAT_QCOW2 ? "qcow2" : "raw");
+                        return error_set_param(
+                                err, -EINVAL, "name",
+                                "volume name \"%s\" does not go with format %s: on lvm a qcow2 volume ends in "
+                                ".qcow2 and a raw one does not",
+                                wanted, format == STORAGED_FORMAT_QCOW2 ? "qcow2" : "raw");
                 if (vg_find(&l->state, wanted))
                         return error_set_param(err, -EEXIST, "name", "volume %s:%s exists already", l->storage, wanted);
                 (void) snprintf(ret, LVM_NAME_MAX, "%.127s", vol.name);
@@ -198,13 +210,15 @@ uint64_t lvm_qcow2_bytes(uint64_t bytes)
         uint64_t l2 = (clusters * 16 + QCOW2_CLUSTER - 1) / QCOW2_CLUSTER; /* extended entries have 16 bytes */
         uint64_t l1 = (l2 * 8 + QCOW2_CLUSTER - 1) / QCOW2_CLUSTER;
         uint64_t refs = clusters + l2 + l1 + 4;
-        uint64_t blocks = (refs * 2 + QCOW2_CLUSTER - 1) / QCOW2_CLUSTER + 1; /* 16 bits a cluster, also of the blocks */
+        uint64_t blocks =
+                (refs * 2 + QCOW2_CLUSTER - 1) / QCOW2_CLUSTER + 1; /* 16 bits a cluster, also of the blocks */
         uint64_t table = (blocks * 8 + QCOW2_CLUSTER - 1) / QCOW2_CLUSTER;
 
         return (clusters + l2 + l1 + blocks + table + 4) * QCOW2_CLUSTER;
 }
 
-int lvm_create(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, struct storaged_error *err, const char *fmt, ...)
+int lvm_create(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, struct storaged_error *err, const char *fmt,
+               ...)
 {
         char options[320];
         va_list ap;
@@ -217,9 +231,11 @@ int lvm_create(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, struct s
         if (r == 0)
                 r = lvm_cmd(&l->cmd, "make a volume", err,
                             "lvcreate -y %s -Wy -Zy -n %s -L %llub --addtag pve-vm-%u --setautoactivation n %s %s",
-                            vg_is_shared(&l->state) ? "-aey" : "-ay", name, (unsigned long long) bytes, vmid, options, l->vg);
+                            vg_is_shared(&l->state) ? "-aey" : "-ay", name, (unsigned long long) bytes, vmid, options,
+                            l->vg);
         if (r == -ENOSPC)
-                return error_set(err, r, "storage \"%s\": volume group \"%s\" has %llu MiB free, volume %s needs %llu MiB",
+                return error_set(err, r,
+                                 "storage \"%s\": volume group \"%s\" has %llu MiB free, volume %s needs %llu MiB",
                                  l->storage, l->vg, (unsigned long long) (l->state.free / MIB), name,
                                  (unsigned long long) ((bytes + MIB - 1) / MIB));
         return r;
@@ -255,7 +271,8 @@ int lvm_qcow2_size(Lvm *l, const char *name, uint64_t *ret, struct storaged_erro
                 return error_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
         r = image_qcow2_read(read_header, &fd, &info);
         if (r < 0)
-                return error_set(err, -EIO, "volume %s:%s holds no sound qcow2 image: %s", l->storage, name, strerror(-r));
+                return error_set(err, -EIO, "volume %s:%s holds no sound qcow2 image: %s", l->storage, name,
+                                 strerror(-r));
         *ret = info.bytes;
         return 0;
 }
@@ -268,7 +285,8 @@ static int make_qcow2(Lvm *l, const char *name, uint64_t bytes, struct storaged_
         (void) snprintf(size, sizeof(size), "%llu", (unsigned long long) bytes);
         return qemu_img_run(&l->fs,
                             (const char *const[]){ "qemu-img", "create", "-q", "-f", "qcow2", "-o",
-                                                   "cluster_size=128k,extended_l2=on,preallocation=off", path, size, NULL },
+                                                   "cluster_size=128k,extended_l2=on,preallocation=off", path, size,
+                                                   NULL },
                             "make", name, err);
 }
 
@@ -284,11 +302,11 @@ int lvm_alloc(void *self, const struct storaged_alloc_spec *spec, char ret_volna
         if (r == 0)
                 r = lvm_new_name(l, spec->vmid, spec->format, spec->name, name, err);
         if (r == 0)
-                r = lvm_fault(l, "alloc.before", err);
+                r = lvm_before(l, "alloc.before", err);
         if (r < 0)
                 return r;
-        r = is_qcow2 ? unfinished_make(l, name, spec->vmid, spec->bytes, true, err) :
-                       lvm_make(l, name, spec->vmid, spec->bytes, err);
+        r = is_qcow2 ? unfinished_make(l, name, spec->vmid, spec->bytes, true, err)
+                     : lvm_make(l, name, spec->vmid, spec->bytes, err);
         vg_forget(&l->state);
         if (r < 0)
                 return r;
@@ -337,8 +355,9 @@ static void note_size(Lvm *l, const VgLv *lv, const char *name, uint64_t bytes)
         const char *tag = strstr(lv->tags, LVM_SIZE_TAG);
 
         if (tag)
-                (void) lvm_cmd(&l->cmd, "note a size", NULL, "lvchange -y --deltag %.*s --addtag " LVM_SIZE_TAG "%llu %s/%s",
-                               (int) strcspn(tag, ","), tag, (unsigned long long) bytes, l->vg, name);
+                (void) lvm_cmd(&l->cmd, "note a size", NULL,
+                               "lvchange -y --deltag %.*s --addtag " LVM_SIZE_TAG "%llu %s/%s", (int) strcspn(tag, ","),
+                               tag, (unsigned long long) bytes, l->vg, name);
 }
 
 static int check_size(Lvm *l, const VgLv *lv, bool is_qcow2, uint64_t bytes, struct storaged_error *err)
@@ -359,10 +378,11 @@ static int check_size(Lvm *l, const VgLv *lv, bool is_qcow2, uint64_t bytes, str
         }
         /* LVM rounds up to extents: asking again for the size that was asked for is no shrinking. */
         if (bytes < now && (is_qcow2 || (bytes + l->state.extent - 1) / l->state.extent * l->state.extent < now))
-                return error_set_param(err, -EINVAL, "size",
-                                       "volume %s:%s has %llu bytes, %llu would be less; shrinking cuts off the guest's data "
-                                       "and is not done",
-                                       l->storage, lv->name, (unsigned long long) now, (unsigned long long) bytes);
+                return error_set_param(
+                        err, -EINVAL, "size",
+                        "volume %s:%s has %llu bytes, %llu would be less; shrinking cuts off the guest's data "
+                        "and is not done",
+                        l->storage, lv->name, (unsigned long long) now, (unsigned long long) bytes);
         return 0;
 }
 
@@ -381,10 +401,10 @@ int lvm_resize(void *self, STORAGED_VOL, uint64_t bytes, struct storaged_error *
         if (r == 0)
                 r = check_size(l, lv, is_qcow2, bytes, err);
         if (r == 0)
-                r = lvm_fault(l, "resize.before", err);
+                r = lvm_before(l, "resize.before", err);
         if (r == 0 && lv->bytes < lv_bytes) {
-                r = lvm_cmd(&l->cmd, "extend a volume", err, "lvextend -y -L %llub %s/%s", (unsigned long long) lv_bytes,
-                            l->vg, vol->name);
+                r = lvm_cmd(&l->cmd, "extend a volume", err, "lvextend -y -L %llub %s/%s",
+                            (unsigned long long) lv_bytes, l->vg, vol->name);
                 vg_forget(&l->state);
         }
         if (r == 0 && is_qcow2)
@@ -401,8 +421,8 @@ static int refuse_chain(void *userdata, const VgLv *lv, const char *snap)
         return 1;
 }
 
-int lvm_rename(void *self, STORAGED_VOL, uint32_t vmid, const char *name,
-               char ret_volname[static STORAGED_VOLNAME_MAX], struct storaged_error *err)
+int lvm_rename(void *self, STORAGED_VOL, uint32_t vmid, const char *name, char ret_volname[static STORAGED_VOLNAME_MAX],
+               struct storaged_error *err)
 {
         Lvm *l = self;
         uint32_t format = strcmp(vol->format, "qcow2") == 0 ? STORAGED_FORMAT_QCOW2 : STORAGED_FORMAT_RAW;
@@ -420,13 +440,14 @@ int lvm_rename(void *self, STORAGED_VOL, uint32_t vmid, const char *name,
         if (r < 0)
                 return r;
         if (lvm_each_snapshot(l, vol, refuse_chain, &snap) > 0)
-                return error_set(err, -EBUSY, "volume %s:%s has snapshots that go by its name; delete them first", l->storage,
-                                 vol->name);
+                return error_set(err, -EBUSY, "volume %s:%s has snapshots that go by its name; delete them first",
+                                 l->storage, vol->name);
         r = lvm_forget(l, to, err);
         if (r == 0)
-                r = lvm_fault(l, "rename.before", err);
+                r = lvm_before(l, "rename.before", err);
         if (r == 0 && vmid != vol->vmid)
-                r = lvm_cmd(&l->cmd, "tag a volume", err, "lvchange -y --addtag pve-vm-%u %s/%s", vmid, l->vg, vol->name);
+                r = lvm_cmd(&l->cmd, "tag a volume", err, "lvchange -y --addtag pve-vm-%u %s/%s", vmid, l->vg,
+                            vol->name);
         if (r == 0)
                 r = lvm_cmd(&l->cmd, "rename a volume", err, "lvrename %s %s %s", l->vg, vol->name, to);
         vg_forget(&l->state);

@@ -19,8 +19,9 @@ static void run_vg(Request *r)
         };
 
         if (params_get_bool(&r->params, "force", false) != (call.wipe != NULL))
-                request_fail_status(r, 400, call.wipe ? "force" : "wipe-signature",
-                                    "--force and --wipe-signature TYPE go together: what is on the LUN has to be named to be lost");
+                request_fail_status(
+                        r, 400, call.wipe ? "force" : "wipe-signature",
+                        "--force and --wipe-signature TYPE go together: what is on the LUN has to be named to be lost");
         else
                 vg_call(r->core, &call, request_on_reply, r);
 }
@@ -32,22 +33,31 @@ static void get_vg(Request *r)
 
 static const char *const lockings[] = { "sanlock", "dlm", "none", NULL };
 
-#define P_VG { .name = "vgname", .type = PARAM_NAME, .max_length = 127, .flags = PARAM_REQUIRED, .description = "The volume group." }
-#define P_WWID { .name = "wwid", .max_length = 128, .flags = PARAM_REQUIRED, .description = "The LUN." }
-#define P_LOCKING                                                     \
-        {                                                             \
-                .name = "locking", .type = PARAM_ENUM, .values = lockings, \
+#define P_VG                                                                                      \
+        {                                                                                         \
+                .name = "vgname", .type = PARAM_NAME, .max_length = 127, .flags = PARAM_REQUIRED, \
+                .description = "The volume group."                                                \
+        }
+#define P_WWID                                                                                        \
+        {                                                                                             \
+                .name = "wwid", .max_length = 128, .flags = PARAM_REQUIRED, .description = "The LUN." \
+        }
+#define P_LOCKING                                                                   \
+        {                                                                           \
+                .name = "locking", .type = PARAM_ENUM, .values = lockings,          \
                 .description = "The lock manager; what the nodes run if not given." \
         }
-#define P_WIPE                                                                                                                  \
-        { .name = "force", .type = PARAM_BOOLEAN, .description = "With wipe-signature: what is on the LUN may be lost." },      \
-        {                                                                                                                       \
-                .name = "wipe-signature", .max_length = 64,                                                                     \
-                .description = "The signature that is found on the LUN and may be wiped."                                       \
+#define P_WIPE                                                                            \
+        { .name = "force",                                                                \
+          .type = PARAM_BOOLEAN,                                                          \
+          .description = "With wipe-signature: what is on the LUN may be lost." },        \
+        {                                                                                 \
+                .name = "wipe-signature", .max_length = 64,                               \
+                .description = "The signature that is found on the LUN and may be wiped." \
         }
-#define P_PATHS                                                                                     \
-        {                                                                                           \
-                .name = "paths", .type = PARAM_INTEGER, .min = 1, .max = 1024,                      \
+#define P_PATHS                                                                                       \
+        {                                                                                             \
+                .name = "paths", .type = PARAM_INTEGER, .min = 1, .max = 1024,                        \
                 .description = "Paths each node must have; as many as the best of them if not given." \
         }
 

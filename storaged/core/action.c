@@ -15,7 +15,8 @@
 #include "wire/json.h"
 
 #define TIMEOUT_USEC (30 * USEC_PER_SEC)
-#define SLOW_TIMEOUT_USEC (300 * USEC_PER_SEC) /* STORAGED_ACTION_SLOW: sanlock with long timeouts needs more than a minute */
+#define SLOW_TIMEOUT_USEC \
+        (300 * USEC_PER_SEC) /* STORAGED_ACTION_SLOW: sanlock with long timeouts needs more than a minute */
 
 typedef struct ActionJob {
         Core *core;
@@ -151,8 +152,8 @@ static int job_start(ActionJob *j, const ActionCall *call, struct storaged_error
                 return err->code;
         worker.args = args;
         worker.userdata = j;
-        worker.timeout_usec = is_long                               ? 0
-                              : call->timeout_usec                  ? call->timeout_usec
+        worker.timeout_usec = is_long                                ? 0
+                              : call->timeout_usec                   ? call->timeout_usec
                               : json_get_bool(action, "slow", false) ? SLOW_TIMEOUT_USEC
                                                                      : TIMEOUT_USEC;
         return s && !is_long ? storage_submit(j->core, s, &worker, err)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A node's number decides which sector of a lock space is its own: two nodes with one number would renew each other's lease.
- * So a number once given is never another node's, also when its node is gone. The file is an object, {"n1": 1, …}.
+ * A node's number decides which sector of a lock space is its own: two nodes with one number would renew each other's
+ * lease. So a number once given is never another node's, also when its node is gone. The file is an object, {"n1": 1,
+ * …}.
  */
 #include "core/host-id.h"
 
@@ -53,7 +54,8 @@ int host_ids_assign(const Paths *p, const char *const *nodes, size_t n, unsigned
         if (r == -ENOENT)
                 r = (ids = json_object_new_object()) ? 0 : -ENOMEM;
         if (r < 0)
-                return error_set(err, r, "the nodes' numbers at sanlock can't be read from %s: %s", path ? path : "", strerror(-r));
+                return error_set(err, r, "the nodes' numbers at sanlock can't be read from %s: %s", path ? path : "",
+                                 strerror(-r));
         for (size_t i = 0; i < n; i++) {
                 r = id_of(ids, nodes[i], &is_new);
                 if (r < 0)
@@ -61,5 +63,6 @@ int host_ids_assign(const Paths *p, const char *const *nodes, size_t n, unsigned
                 ret[i] = (unsigned) r;
         }
         r = is_new ? record_write(path, ids) : 0;
-        return r < 0 ? error_set(err, r, "the nodes' numbers at sanlock can't be written to %s: %s", path, strerror(-r)) : 0;
+        return r < 0 ? error_set(err, r, "the nodes' numbers at sanlock can't be written to %s: %s", path, strerror(-r))
+                     : 0;
 }

@@ -63,8 +63,9 @@ static void check_content(json_object *lun, const char *node, const char *wipe, 
         if (vg && *vg)
                 add(b, node, "finds volume group \"%s\" on it", vg);
         else if (!wipe || !signature || !str_eq(wipe, signature))
-                add(b, node, "finds something on it (%s%s%s)%s%s", content, signature ? ", " : "", signature ? signature : "",
-                    signature ? "; to lose it for good: --force --wipe-signature " : "", signature ? signature : "");
+                add(b, node, "finds something on it (%s%s%s)%s%s", content, signature ? ", " : "",
+                    signature ? signature : "", signature ? "; to lose it for good: --force --wipe-signature " : "",
+                    signature ? signature : "");
 }
 
 static void check_node(json_object *lun, const char *node, uint64_t size, uint32_t n_paths, const char *wipe, StrBuf *b)
@@ -74,7 +75,8 @@ static void check_node(json_object *lun, const char *node, uint64_t size, uint32
         const char *state = json_get_string(lun, "state"), *reason = json_get_string(lun, "reason");
 
         if (bytes != size)
-                add(b, node, "sees %llu bytes where another sees %llu", (unsigned long long) bytes, (unsigned long long) size);
+                add(b, node, "sees %llu bytes where another sees %llu", (unsigned long long) bytes,
+                    (unsigned long long) size);
         if (n_active < n_paths)
                 add(b, node, "has %u of %u paths", n_active, n_paths);
         else if (state && !str_eq(state, "ok"))
@@ -104,7 +106,8 @@ static void find_best(json_object *by_node, uint32_t *ret_paths, uint64_t *ret_s
 
 int vg_check_lun(json_object *matrix, const char *wwid, const VgLunNeeds *needs, StrBuf *reasons)
 {
-        json_object *lun = find_lun(matrix, wwid), *nodes = json_get(matrix, "nodes"), *by_node = json_get(lun, "nodes");
+        json_object *lun = find_lun(matrix, wwid), *nodes = json_get(matrix, "nodes"),
+                    *by_node = json_get(lun, "nodes");
         uint32_t n_paths = needs->n_paths;
         uint64_t size = 0;
 

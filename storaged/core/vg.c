@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Work on a volume group is a list of steps, run one after the other under a lock of the cluster: look (on all nodes),
- * change (on one), let the others follow. Up to the change a failure leaves nothing behind; after it the log says what is
- * done and what is missing, and each step may be repeated. Locks are started on one node after the other, and waited for: two
- * at once make the first activation fail ("lock start in progress").
+ * change (on one), let the others follow. Up to the change a failure leaves nothing behind; after it the log says what
+ * is done and what is missing, and each step may be repeated. Locks are started on one node after the other, and waited
+ * for: two at once make the first activation fail ("lock start in progress").
  */
 #include "core/vg.h"
 
@@ -103,7 +103,11 @@ typedef struct HereCall {
 static void run_here(Core *c, void *here_data, reply_fn fn, void *userdata)
 {
         const HereCall *h = here_data;
-        ActionCall call = { .type = "lvm", .action = h->action, .args = h->args, .n_args = h->n_args, .timeout_usec = SLOW_USEC,
+        ActionCall call = { .type = "lvm",
+                            .action = h->action,
+                            .args = h->args,
+                            .n_args = h->n_args,
+                            .timeout_usec = SLOW_USEC,
                             .is_direct = true };
 
         action_run(c, &call, fn, userdata);
@@ -121,7 +125,9 @@ static void ask(VgJob *j, const char *const *nodes, const char *method, HereCall
         AUTO(strbuf_deinit) StrBuf path = STRBUF_INIT;
         AUTO(strbuf_deinit) StrBuf form = STRBUF_INIT;
         bool is_get = str_eq(method, "GET");
-        EverywhereCall call = { .nodes = nodes, .method = method, .here = run_here, .here_data = h, .fn = fn, .userdata = j };
+        EverywhereCall call = {
+                .nodes = nodes, .method = method, .here = run_here, .here_data = h, .fn = fn, .userdata = j
+        };
 
         for (size_t i = 0; i < h->n_args; i++) {
                 strbuf_addf(&form, "%s%s=", i ? "&" : "", h->args[i].key);
@@ -215,9 +221,7 @@ static void step_check_locking(VgJob *j)
         HereCall h = { .action = "lock-check" };
 
         if (!j->locking)
-                j->locking = strdup(j->n_nodes < 2                     ? "none"
-                                    : access("/sys/kernel/dlm", F_OK) == 0 ? "dlm"
-                                                                        : "sanlock");
+                j->locking = strdup(j->n_nodes < 2 ? "none" : access("/sys/kernel/dlm", F_OK) == 0 ? "dlm" : "sanlock");
         if (!j->locking) {
                 fail(j, -ENOMEM, "out of memory");
                 return;
@@ -232,8 +236,9 @@ static void on_name(void *userdata, const NodeAnswer *answers, size_t n)
 
         for (size_t i = 0; i < n; i++)
                 if (answers[i].err.code != -ENOENT) {
-                        fail(j, answers[i].err.code < 0 ? answers[i].err.code : -EEXIST, "node %s: volume group \"%s\" %s",
-                             answers[i].node, j->vg, answers[i].err.code < 0 ? answers[i].err.text : "exists already");
+                        fail(j, answers[i].err.code < 0 ? answers[i].err.code : -EEXIST,
+                             "node %s: volume group \"%s\" %s", answers[i].node, j->vg,
+                             answers[i].err.code < 0 ? answers[i].err.text : "exists already");
                         return;
                 }
         next(j);
@@ -261,11 +266,13 @@ static void on_unused(void *userdata, const NodeAnswer *answers, size_t n)
                 json_object *active = json_get(answers[i].data, "active");
 
                 if (answers[i].err.code < 0) {
-                        fail(j, answers[i].err.code, "volume group \"%s\": node %s: %s", j->vg, answers[i].node, answers[i].err.text);
+                        fail(j, answers[i].err.code, "volume group \"%s\": node %s: %s", j->vg, answers[i].node,
+                             answers[i].err.text);
                         return;
                 }
                 if (json_object_is_type(active, json_type_array) && json_object_array_length(active) > 0) {
-                        fail(j, -EBUSY, "volume group \"%s\": volume %s is active on node %s; deactivate it there first", j->vg,
+                        fail(j, -EBUSY,
+                             "volume group \"%s\": volume %s is active on node %s; deactivate it there first", j->vg,
                              json_get_string(json_object_array_get_idx(active, 0), "lv"), answers[i].node);
                         return;
                 }
@@ -285,7 +292,8 @@ static void step_check_storages(VgJob *j)
                 const char *vg = storage_config_get(s, "vgname");
 
                 if (vg && str_eq(vg, j->vg)) {
-                        fail(j, -EBUSY, "volume group \"%s\" is that of storage '%s'; remove the storage first", j->vg, s->id);
+                        fail(j, -EBUSY, "volume group \"%s\" is that of storage '%s'; remove the storage first", j->vg,
+                             s->id);
                         return;
                 }
         }
@@ -296,7 +304,9 @@ static void step_check_storages(VgJob *j)
 
 static void step_host_ids(VgJob *j)
 {
-        int r = str_eq(j->locking, "sanlock") ? host_ids_assign(&j->core->paths, (const char *const *) j->nodes, j->n_nodes, j->ids, &j->err) : 0;
+        int r = str_eq(j->locking, "sanlock")
+                        ? host_ids_assign(&j->core->paths, (const char *const *) j->nodes, j->n_nodes, j->ids, &j->err)
+                        : 0;
 
         if (r < 0)
                 job_end(j, &j->err);
@@ -330,8 +340,8 @@ static void on_each(void *userdata, const NodeAnswer *answers, size_t n, const c
         VgJob *j = userdata;
 
         if (n == 0 || answers[0].err.code < 0) {
-                fail(j, n ? answers[0].err.code : -EHOSTDOWN, "volume group \"%s\": %s on node %s: %s", j->vg, action, j->nodes[j->at],
-                     n ? answers[0].err.text : "it is gone");
+                fail(j, n ? answers[0].err.code : -EHOSTDOWN, "volume group \"%s\": %s on node %s: %s", j->vg, action,
+                     j->nodes[j->at], n ? answers[0].err.text : "it is gone");
                 return;
         }
         j->at++;
@@ -414,7 +424,8 @@ static void on_device(void *userdata, const Reply *reply, const struct storaged_
         if (j->device)
                 next(j);
         else
-                fail(j, err ? err->code : -ENODEV, "LUN %s: %s", j->wwid, err ? err->text : "this node does not see it");
+                fail(j, err ? err->code : -ENODEV, "LUN %s: %s", j->wwid,
+                     err ? err->text : "this node does not see it");
 }
 
 static void step_find_device(VgJob *j)
@@ -422,12 +433,14 @@ static void step_find_device(VgJob *j)
         luns_query(j->core, LUNS_FRESH, on_device, j);
 }
 
-static const VgStep create_steps[] = { step_check_locking, step_check_name, step_check_lun, step_host_ids,
-                                       step_make,          step_start_locks, NULL };
+static const VgStep create_steps[] = {
+        step_check_locking, step_check_name, step_check_lun, step_host_ids, step_make, step_start_locks, NULL
+};
 static const VgStep extend_steps[] = { step_check_lun, step_make, NULL };
 static const VgStep reduce_steps[] = { step_find_device, step_make, NULL };
 static const VgStep destroy_steps[] = { step_check_storages, step_learn_locking, step_stop_others, step_make, NULL };
-static const VgStep convert_steps[] = { step_check_locking, step_check_unused, step_host_ids, step_make, step_start_locks, NULL };
+static const VgStep convert_steps[] = { step_check_locking, step_check_unused, step_host_ids,
+                                        step_make,          step_start_locks,  NULL };
 static const VgStep *const works[] = { create_steps, extend_steps, reduce_steps, destroy_steps, convert_steps };
 static const char *const task_names[] = { "vgcreate", "vgextend", "vgreduce", "vgdestroy", "vgconvert" };
 
@@ -471,7 +484,11 @@ static int job_new(Core *c, const VgCall *call, VgJob **ret)
 
         if (!j)
                 return -ENOMEM;
-        *j = (VgJob){ .core = c, .work = call->work, .steps = works[call->work], .n_paths = call->n_paths, .err = STORAGED_ERROR_INIT };
+        *j = (VgJob){ .core = c,
+                      .work = call->work,
+                      .steps = works[call->work],
+                      .n_paths = call->n_paths,
+                      .err = STORAGED_ERROR_INIT };
         if (copy(call->vg, &j->vg) < 0 || copy(call->wwid, &j->wwid) < 0 || copy(call->locking, &j->locking) < 0 ||
             copy(call->wipe, &j->wipe) < 0 || take_nodes(j) < 0) {
                 job_free(j);
@@ -497,7 +514,8 @@ void vg_call(Core *c, const VgCall *call, reply_fn fn, void *userdata)
                         (void) error_set(&err, r, "out of memory");
         }
         if (r >= 0)
-                r = task_new(c->tasks, task_names[call->work], call->vg, call->user ? call->user : "root@pam", &j->task, &err);
+                r = task_new(c->tasks, task_names[call->work], call->vg, call->user ? call->user : "root@pam", &j->task,
+                             &err);
         if (r < 0) {
                 if (j)
                         job_free(j);
@@ -506,7 +524,8 @@ void vg_call(Core *c, const VgCall *call, reply_fn fn, void *userdata)
         }
         upid = json_object_new_string(task_get_upid(j->task));
         fn(userdata, &(Reply){ .data = upid }, NULL);
-        r = cluster_lock_acquire(c->locks, name, false, task_names[call->work], now_usec() + LOCK_WAIT_USEC, on_locked, j, NULL);
+        r = cluster_lock_acquire(c->locks, name, false, task_names[call->work], now_usec() + LOCK_WAIT_USEC, on_locked,
+                                 j, NULL);
         if (r < 0)
                 fail(j, r, "volume group \"%s\": can't ask for its lock: %s", j->vg, strerror(-r));
 }
@@ -546,7 +565,8 @@ static void on_query(void *userdata, const NodeAnswer *answers, size_t n)
         if (r < 0)
                 (void) error_set(&err, r, "out of memory");
         else if (!is_found)
-                (void) error_set_param(&err, n ? answers[0].err.code : -ENOENT, "vgname", "%s", n ? answers[0].err.text : "no node");
+                (void) error_set_param(&err, n ? answers[0].err.code : -ENOENT, "vgname", "%s",
+                                       n ? answers[0].err.text : "no node");
         q->fn(q->userdata, err.code < 0 ? NULL : &(Reply){ .data = o }, err.code < 0 ? &err : NULL);
         free(q->vg);
         free(q);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /*
- * Volume groups across the cluster: made on a LUN that every node sees, extended, reduced, removed, converted. Each is a
- * task that checks on all nodes before it changes anything on one.
+ * Volume groups across the cluster: made on a LUN that every node sees, extended, reduced, removed, converted. Each is
+ * a task that checks on all nodes before it changes anything on one.
  */
 #include "core/core.h"
 
@@ -29,7 +29,7 @@ typedef struct VgLunNeeds {
 } VgLunNeeds;
 
 /*
- * Why a volume group can't be made on the LUN: a line for each reason, none if it can. `matrix` is luns_cluster_query()'s
- * answer about that LUN. Pure.
+ * Why a volume group can't be made on the LUN: a line for each reason, none if it can. `matrix` is
+ * luns_cluster_query()'s answer about that LUN. Pure.
  */
 int vg_check_lun(json_object *matrix, const char *wwid, const VgLunNeeds *needs, StrBuf *reasons);

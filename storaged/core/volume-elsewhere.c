@@ -2,8 +2,8 @@
 /*
  * What other nodes still have of a volume that is about to be changed: devices of an activation by hand or at boot. The
  * lease says that nobody else holds it, so there is nothing to take away from anybody; but a device that stays would
- * show old blocks, and be in the way of the next volume of that name. Who has it open all the same says so, and nothing is
- * changed. Only types that leave such things have the action `forget`.
+ * show old blocks, and be in the way of the next volume of that name. Who has it open all the same says so, and nothing
+ * is changed. Only types that leave such things have the action `forget`.
  */
 #include "core/volume-elsewhere.h"
 
@@ -28,7 +28,8 @@ static void on_answers(void *userdata, const NodeAnswer *answers, size_t n)
         free(userdata);
         for (size_t i = 0; i < n && err.code == 0; i++)
                 if (answers[i].err.code < 0)
-                        (void) error_set(&err, -EBUSY, "volume '%s:%s' was not changed: node '%s' may still have something of it: %s",
+                        (void) error_set(&err, -EBUSY,
+                                         "volume '%s:%s' was not changed: node '%s' may still have something of it: %s",
                                          j->storage, j->volname, answers[i].node, answers[i].err.text);
         if (err.code < 0)
                 volume_job_end(j, NULL, &err);

@@ -155,6 +155,7 @@ class Lvm(LabCase):
         self.tell("during", f"{scaled(200)} fights, half of them LVM against LVM: node 1 won {won[1]}, node 2 {won[2]}, nobody {won[0]}; never both")
 
     def test_6_a_holder_without_power_loses_its_volume(self):
+        cluster.restart_storaged(self.lab, 1, "--gone-after 20")
         volume = self.alloc(1, 105, "16M")
         self.must(3, f"pvesm activate {volume}")
         oracle = Oracle(self.lab, "lvm", f"/dev/ibm/{volume.split(':')[1]}", blocks=64)
@@ -164,7 +165,7 @@ class Lvm(LabCase):
         self.refused(1, f"pvesm activate {volume} --force 1 --dead-node n3", "n3")
         begun = time.monotonic()
         self.fault("power-cut", 3)
-        wait_until(lambda: self.on(1, f"pvesm activate {volume} --force 1 --dead-node n3", timeout=60)[0] == 0, "takeover by node 1", 400, 1)
+        wait_until(lambda: self.on(1, f"pvesm activate {volume} --force 1 --dead-node n3", timeout=60)[0] == 0, "takeover by node 1", 200, 0.5)
         seconds = time.monotonic() - begun
         last = oracle.verify(1)
         self.assertEqual(finds(last), {}, last)
@@ -177,24 +178,21 @@ class Lvm(LabCase):
         self.free(3, volume)
 
     def test_7_many_volumes_are_listed_from_what_is_known(self):
-        count = scaled(1000)
-        self.must(2, "(" + f"for i in $(seq 0 {count - 1}); do echo lvcreate -an -Wn -Zn -l 1 -n vm-300-disk-$i ibm; done) | "
-                  "LVM_SUPPRESS_FD_WARNINGS=1 lvm > /dev/null 2>&1; vgchange -an ibm", timeout=600) if count <= 100 else None
-        if count > 100:
-            self.skipTest("the LUN has 120 extents")
+        count = min(scaled(1000), 100)  # the LUN has 122 extents
+        self.must(2, f"(for i in $(seq 0 {count - 1}); do echo lvcreate -an -Wn -Zn -l 1 -n vm-300-disk-$i ibm; done) | lvm > /dev/null 2>&1", timeout=600)
         self.rows(1)
         self.assertEqual(len(self.rows(1)), count)
         times = json.loads(self.must(1, "python3 - <<'P'\n" + _TIMES + "P", timeout=120))
         self.tell("during", f"list of {count}: {times['cold'] * 1000:.0f} ms when something changed, {times['warm'] * 1000:.1f} ms when nothing did")
         self.assertLess(times["warm"], times["cold"])
-        self.must(2, "lvremove -qq -y ibm $(seq -f vm-300-disk-%.0f 0 1) > /dev/null 2>&1; lvremove -qq -y ibm/vm-300-disk-0 ibm/vm-300-disk-1")
+        self.must(2, "lvremove -qq -y ibm/vm-300-disk-0 ibm/vm-300-disk-1")
         self.assertEqual(len(self.rows(1)), count - 2)  # another node's commit is seen at once
         self.must(2, "lvremove -qq -y ibm", timeout=300)
 
     def test_8_the_volume_group_goes(self):
         self.refused(1, "pvesm lun destroy-vg ibm", "storage 'ibm'")
         self.must(1, f"pvesm lun extend-vg {OTHER} --vgname ibm", timeout=120)
-        self.assertIn("1016.00m", self.must(2, "vgs --noheadings --units m -o vg_size ibm") + " 1016.00m" )
+        self.assertEqual(self.must(2, "vgs --noheadings -o pv_count ibm"), "2")
         self.must(1, f"pvesm lun reduce-vg {OTHER} --vgname ibm", timeout=120)
         self.must(1, "pvesm remove ibm")
         self.must(1, "pvesm lun destroy-vg ibm", timeout=180)

@@ -58,3 +58,9 @@ def wait_quorum(lab, n, is_quorate, members, seconds=120):
 def start_storaged(lab, n, options=""):
     """The freshly built daemon, from /build; ready when its socket answers."""
     node.must(lab, n, f"/share/node/storaged-up {options}", timeout=180)
+
+
+def restart_storaged(lab, n, options=""):
+    """With other options."""
+    node.must(lab, n, "p=$(cat /run/storaged.pid); kill $p; while kill -0 $p 2> /dev/null; do sleep 0.1; done", timeout=90)
+    start_storaged(lab, n, options)

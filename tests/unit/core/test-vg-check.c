@@ -16,7 +16,9 @@
 #include "wire/json.h"
 
 #define WWID "3600"
-#define GOOD "\"size\":1024,\"n_paths\":4,\"n_active\":4,\"state\":\"ok\",\"device\":\"/dev/mapper/3600\",\"content\":\"none\""
+#define GOOD                                                                                    \
+        "\"size\":1024,\"n_paths\":4,\"n_active\":4,\"state\":\"ok\",\"device\":\"/dev/mapper/" \
+        "3600\",\"content\":\"none\""
 
 /* The reasons with `n2` on node n2 and a good LUN on n1. */
 static char *reasons(const char *n2, const char *wipe, uint32_t n_paths)
@@ -27,8 +29,8 @@ static char *reasons(const char *n2, const char *wipe, uint32_t n_paths)
         VgLunNeeds needs = { wipe, n_paths };
 
         assert_true(asprintf(&text,
-                             "{\"nodes\":[{\"node\":\"n1\",\"online\":1},{\"node\":\"n2\",\"online\":1}],\"luns\":[{\"wwid\":\"" WWID
-                             "\",\"nodes\":{\"n1\":{" GOOD "}%s%s}}]}",
+                             "{\"nodes\":[{\"node\":\"n1\",\"online\":1},{\"node\":\"n2\",\"online\":1}],\"luns\":[{"
+                             "\"wwid\":\"" WWID "\",\"nodes\":{\"n1\":{" GOOD "}%s%s}}]}",
                              n2 ? "," : "", n2 ? n2 : "") > 0);
         assert_int_equal(json_parse(text, strlen(text), &matrix), 0);
         assert_int_equal(vg_check_lun(matrix, WWID, &needs, &b), 0);
@@ -55,9 +57,11 @@ static void each_reason_is_told(void **state)
         (void) state;
         assert_reason(NULL, NULL, 0, "node n2 does not see it");
         assert_reason("\"n2\":{" GOOD "}", NULL, 8, "node n1 has 4 of 8 paths; node n2 has 4 of 8 paths");
-        assert_reason("\"n2\":{\"size\":1024,\"n_paths\":4,\"n_active\":2,\"state\":\"degraded\",\"device\":\"/dev/x\"}", NULL, 0,
-                      "node n2 has 2 of 4 paths");
-        assert_reason("\"n2\":{\"size\":512,\"n_paths\":4,\"n_active\":4,\"device\":\"/dev/x\"}", NULL, 0, "node n2 sees 512 bytes");
+        assert_reason(
+                "\"n2\":{\"size\":1024,\"n_paths\":4,\"n_active\":2,\"state\":\"degraded\",\"device\":\"/dev/x\"}",
+                NULL, 0, "node n2 has 2 of 4 paths");
+        assert_reason("\"n2\":{\"size\":512,\"n_paths\":4,\"n_active\":4,\"device\":\"/dev/x\"}", NULL, 0,
+                      "node n2 sees 512 bytes");
         assert_reason("\"n2\":{" GOOD ",\"mounts\":[\"/mnt\"]}", NULL, 0, "node n2 has it mounted");
         assert_reason("\"n2\":{" GOOD ",\"holders\":[\"dm-7\"]}", NULL, 0, "node n2 has devices on it");
         assert_reason("\"n2\":{" GOOD ",\"n_open\":1}", NULL, 0, "node n2 has it open");
@@ -66,10 +70,11 @@ static void each_reason_is_told(void **state)
 
 static void a_signature_is_named_to_be_wiped(void **state)
 {
-        static const char *const swap =
-                "\"n2\":{\"size\":1024,\"n_paths\":4,\"n_active\":4,\"device\":\"/dev/x\",\"content\":\"other\",\"signature\":\"swap\"}";
-        static const char *const pv = "\"n2\":{\"size\":1024,\"n_paths\":4,\"n_active\":4,\"device\":\"/dev/x\",\"content\":\"pv\","
-                                      "\"signature\":\"LVM2_member\",\"vg\":\"old\"}";
+        static const char *const swap = "\"n2\":{\"size\":1024,\"n_paths\":4,\"n_active\":4,\"device\":\"/dev/"
+                                        "x\",\"content\":\"other\",\"signature\":\"swap\"}";
+        static const char *const pv =
+                "\"n2\":{\"size\":1024,\"n_paths\":4,\"n_active\":4,\"device\":\"/dev/x\",\"content\":\"pv\","
+                "\"signature\":\"LVM2_member\",\"vg\":\"old\"}";
 
         (void) state;
         assert_reason(swap, NULL, 0, "--wipe-signature swap");
@@ -121,7 +126,7 @@ static void a_number_is_a_nodes_for_ever(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(the_same_on_all_nodes_is_taken), cmocka_unit_test(each_reason_is_told),
+                cmocka_unit_test(the_same_on_all_nodes_is_taken),   cmocka_unit_test(each_reason_is_told),
                 cmocka_unit_test(a_signature_is_named_to_be_wiped), cmocka_unit_test(a_lun_nobody_sees),
                 cmocka_unit_test(a_number_is_a_nodes_for_ever),
         };
