@@ -119,8 +119,8 @@ static int set_options(CephCluster *c, rados_t rados)
                 { "client_mount_timeout", connect_s },
                 { "rados_mon_op_timeout", mon_s },
                 { "rados_osd_op_timeout", osd_s },
-                { "mon_client_ping_interval", "2" },
-                { "mon_client_ping_timeout", "4" },
+                { "mon_client_ping_interval", "1" }, /* a monitor that hangs is left before a watch runs out */
+                { "mon_client_ping_timeout", "2" },
                 { "log_file", "" },
                 { "log_to_stderr", "false" },
                 { "log_to_syslog", "false" },
@@ -240,15 +240,34 @@ static bool is_silence(int code)
                code == -ENETUNREACH || code == -ENOTCONN;
 }
 
-static bool has_flag(json_object *map, const char *flag)
+static bool has_word(json_object *words, const char *word)
 {
-        json_object *flags = ceph_json_get(map, "flags_set");
-        size_t n = json_object_is_type(flags, json_type_array) ? json_object_array_length(flags) : 0;
+        size_t n = json_object_is_type(words, json_type_array) ? json_object_array_length(words) : 0;
 
         for (size_t i = 0; i < n; i++)
-                if (strcmp(json_object_get_string(json_object_array_get_idx(flags, i)), flag) == 0)
+                if (strcmp(json_object_get_string(json_object_array_get_idx(words, i)), word) == 0)
                         return true;
         return false;
+}
+
+/* A full OSD stops all writes to the pools that are on it; the monitors mark it, and the pools. */
+static bool is_full(json_object *map)
+{
+        json_object *osds = ceph_json_get(map, "osds"), *pools = ceph_json_get(map, "pools");
+        size_t n_osds = json_object_is_type(osds, json_type_array) ? json_object_array_length(osds) : 0;
+        size_t n_pools = json_object_is_type(pools, json_type_array) ? json_object_array_length(pools) : 0;
+
+        for (size_t i = 0; i < n_osds; i++)
+                if (has_word(ceph_json_get(json_object_array_get_idx(osds, i), "state"), "full"))
+                        return true;
+        for (size_t i = 0; i < n_pools; i++) {
+                const char *flags = ceph_json_text(json_object_array_get_idx(pools, i), "flags_names");
+
+                if (flags &&
+                    (strncmp(flags, "full,", 5) == 0 || strstr(flags, ",full,") || strstr(flags, "full_quota")))
+                        return true;
+        }
+        return has_word(ceph_json_get(map, "flags_set"), "full");
 }
 
 /* The monitors answer, so it is the OSDs: their map tells. */
@@ -266,15 +285,19 @@ static void reason_of_osds(CephCluster *c, char *ret, size_t size)
         n = json_object_is_type(osds, json_type_array) ? json_object_array_length(osds) : 0;
         for (size_t i = 0; i < n; i++)
                 n_up += ceph_json_uint(json_object_array_get_idx(osds, i), "up");
-        if (has_flag(map, "full"))
+        if (is_full(map))
                 (void) snprintf(ret, size,
                                 "osd full: the cluster takes no more data until some is removed or OSDs are added");
-        else if (has_flag(map, "pausewr") || has_flag(map, "pauserd"))
+        else if (has_word(ceph_json_get(map, "flags_set"), "pausewr") ||
+                 has_word(ceph_json_get(map, "flags_set"), "pauserd"))
                 (void) snprintf(ret, size, "the cluster is paused by its administrator (osd unpause)");
         else if (n_up < n)
                 (void) snprintf(ret, size, "osd down: %zu of %zu OSDs are up", n_up, n);
         else
-                (void) snprintf(ret, size, "osd silent: an OSD does not answer, though all %zu are said to be up", n);
+                (void) snprintf(ret, size,
+                                "osd silent: no answer, though all %zu OSDs are said to be up (or a client that died "
+                                "holds the image's lock, for 30 s)",
+                                n);
 }
 
 static void reason_of_timeout(CephCluster *c, char *ret, size_t size)

@@ -105,6 +105,19 @@ void ceph_watch_again(CephWatch *w)
         (void) pthread_mutex_unlock(&w->lock);
 }
 
+void ceph_watch_pause(CephWatch *w)
+{
+        ceph_watch_end(w);
+}
+
+void ceph_watch_resume(CephWatch *w)
+{
+        (void) pthread_mutex_lock(&w->lock);
+        w->due_ms = ceph_now_ms() + w->limit_ms;
+        (void) pthread_cond_signal(&w->changed);
+        (void) pthread_mutex_unlock(&w->lock);
+}
+
 void ceph_watch_end(CephWatch *w)
 {
         (void) pthread_mutex_lock(&w->lock);

@@ -41,6 +41,9 @@ void ceph_watch_deinit(CephWatch *w);
 CephWatch *ceph_watch_set(CephWatch *w, unsigned limit_ms, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* It goes on: the time begins anew. For progress callbacks. */
 void ceph_watch_again(CephWatch *w);
+/* We wait for somebody else than Ceph: the clock stands still, then begins anew. */
+void ceph_watch_pause(CephWatch *w);
+void ceph_watch_resume(CephWatch *w);
 void ceph_watch_end(CephWatch *w);
 DEFINE_CLEANUP(CephWatch *, ceph_watch_end)
 

@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common-ceph/ceph-fence.h"
 #include "common-ceph/ceph-mon.h"
 #include "common-ceph/ceph-monitors.h"
 #include "rbd/admin.h"
+#include "rbd/krbd.h"
 #include "rbd/status-health.h"
 #include "rbd/store.h"
 
@@ -85,16 +87,6 @@ static int rbdstore_start(const struct storaged_host *host, const struct storage
 
 /* --- the storage */
 
-static int rbdstore_activate_storage(void *self, STORAGED_ERR)
-{
-        RbdStore *s = self;
-        int r;
-
-        STORE_WATCH(s, "reach pool '%s'", s->pool);
-        r = store_open(s, err);
-        return r < 0 ? r : trash_clean(s, err);
-}
-
 /* Any object will do: whether it exists or not, an OSD has to answer. */
 static int ask_osd(RbdStore *s, STORAGED_ERR)
 {
@@ -109,15 +101,20 @@ static int find_space(RbdStore *s, struct storaged_status *ret, STORAGED_ERR)
 {
         const char *pool = s->data_pool ? s->data_pool : s->pool;
         AUTO(ceph_jsonp) json_object *df = NULL;
+        AUTO(ceph_jsonp) json_object *pools = NULL;
         json_object *found;
         int r = ceph_mon(&s->cluster, &df, err, "df", NULL);
 
         if (r < 0)
                 return r;
         found = ceph_json_find(ceph_json_get(df, "pools"), "name", pool);
-        if (!found)
+        if (!found) /* the manager tells of a new pool a little later */
+                r = ceph_mon(&s->cluster, &pools, err, "osd lspools", NULL);
+        if (!found && r >= 0 && !ceph_json_find(pools, "poolname", pool))
                 return error_set_param(err, -ENOENT, s->data_pool ? "data-pool" : "pool",
                                        "storage '%s': the Ceph cluster has no pool '%s'", s->cluster.storage, pool);
+        if (r < 0)
+                return r;
         ret->used_bytes = ceph_json_uint(found, "stats.stored");
         ret->avail_bytes = ceph_json_uint(found, "stats.max_avail");
         ret->total_bytes = ret->used_bytes + ret->avail_bytes;
@@ -133,29 +130,85 @@ static int look(RbdStore *s, struct storaged_status *ret, STORAGED_ERR)
         return r < 0 ? r : ask_osd(s, err);
 }
 
+/* A client that was fenced comes again as another one; a node that was fenced only after it has booted. */
+static int come_back(RbdStore *s, STORAGED_ERR)
+{
+        struct storaged_error unused = STORAGED_ERROR_INIT;
+
+        s->cluster.is_stale = true;
+        return store_open(s, &unused) < 0 ? 0 : ceph_unfence_self(&s->cluster, err);
+}
+
 /*
  * A connection that was made before its monitor fell silent takes seconds to find another; a new one finds it at once.
  * So a silence is asked about a second time, over a new connection, while there is time for it.
  */
+static int look_twice(RbdStore *s, struct storaged_status *ret, STORAGED_ERR)
+{
+        bool was_connected = s->cluster.rados != NULL;
+        uint64_t begin = ceph_now_ms();
+        int r = look(s, ret, err);
+
+        if (r == -ESHUTDOWN && come_back(s, err) < 0)
+                return -ESHUTDOWN;
+        if (r == -ESHUTDOWN || (r == -ETIMEDOUT && was_connected && ceph_now_ms() - begin < CEPH_STATUS_MS / 2)) {
+                s->cluster.is_stale = true;
+                r = look(s, ret, err);
+        }
+        return r;
+}
+
+static int rbdstore_activate_storage(void *self, STORAGED_ERR)
+{
+        RbdStore *s = self;
+        struct storaged_status unused = { .size = sizeof(unused) };
+        int r;
+
+        STORE_WATCH(s, "reach pool '%s'", s->pool);
+        r = look_twice(s, &unused, err);
+        if (r >= 0)
+                r = trash_clean(s, err);
+        return r < 0 ? r : import_clean(s, err);
+}
+
 static int rbdstore_status(void *self, struct storaged_status *ret, STORAGED_ERR)
 {
         RbdStore *s = self;
         struct storaged_status found = { .size = ret->size };
-        bool was_connected = s->cluster.rados != NULL;
-        uint64_t begin = ceph_now_ms();
         int r;
 
         CEPH_WATCH(&s->cluster.watch, CEPH_STATUS_MS, "look at pool '%s'", s->pool);
-        r = look(s, &found, err);
-        if (r == -ESHUTDOWN || (r == -ETIMEDOUT && was_connected && ceph_now_ms() - begin < CEPH_STATUS_MS / 2)) {
-                s->cluster.is_stale = true;
-                r = look(s, &found, err);
-        }
+        r = look_twice(s, &found, err);
         if (r < 0)
                 return r;
         found.is_active = true;
         status_add_health(s, &found);
         *ret = found;
+        return 0;
+}
+
+/* By the cluster's and the pool's own numbers: names and monitors may be other ones on another node. */
+static int rbdstore_identify(void *self, const struct storaged_identify_spec *spec, struct storaged_identity *ret,
+                             STORAGED_ERR)
+{
+        RbdStore *s = self;
+        struct storaged_identity id = { .size = ret->size, .kind = "ceph-pool" };
+        char fsid[40] = "", hosts[128] = "";
+        int r;
+
+        (void) spec;
+        STORE_WATCH(s, "identify pool '%s'", s->pool);
+        r = store_open(s, err);
+        if (r < 0)
+                return r;
+        r = rados_cluster_fsid(s->cluster.rados, fsid, sizeof(fsid));
+        if (r < 0)
+                return ceph_fail(&s->cluster, r, err, "ask the cluster for its id");
+        (void) rados_conf_get(s->cluster.rados, "mon_host", hosts, sizeof(hosts)); /* for people, as much as fits */
+        (void) snprintf(id.id, sizeof(id.id), "%s/%lld%s%s", fsid, (long long) rados_ioctx_get_id(s->io),
+                        s->namespace ? "/" : "", s->namespace ? s->namespace : "");
+        (void) snprintf(id.detail, sizeof(id.detail), "pool '%.100s', monitors %.120s", s->pool, hosts);
+        *ret = id;
         return 0;
 }
 
@@ -217,7 +270,14 @@ static int uri(RbdStore *s, const char *name, const char *snap, char *ret, size_
 
 static int rbdstore_path(void *self, STORAGED_VOL, const char *snap, char *ret, size_t ret_size, STORAGED_ERR)
 {
-        return uri(self, vol->name, snap, ret, ret_size, err);
+        RbdStore *s = self;
+        int r;
+
+        if (!s->is_krbd)
+                return uri(s, vol->name, snap, ret, ret_size, err);
+        STORE_WATCH(s, "ask for the cluster's id");
+        r = ceph_cluster_connect(&s->cluster, err);
+        return r < 0 ? r : krbd_path(s, vol->name, snap, ret, ret_size, err);
 }
 
 /* --- what it is */
@@ -246,12 +306,16 @@ static const struct storaged_feature_row features[] = {
         { .format = "raw",
           .current = STORAGED_FEATURE_SNAPSHOT | STORAGED_FEATURE_TEMPLATE | STORAGED_FEATURE_COPY |
                      STORAGED_FEATURE_SPARSEINIT | STORAGED_FEATURE_RENAME | STORAGED_FEATURE_RESIZE,
-          .snap = STORAGED_FEATURE_CLONE | STORAGED_FEATURE_COPY,
+          .snap = STORAGED_FEATURE_SNAPSHOT | STORAGED_FEATURE_CLONE | STORAGED_FEATURE_COPY,
+          .exports = "raw+size",
+          .exports_with_snapshots = "rbd+size",
           .snapshot_method = "qemu" },
         { .format = "raw",
           .is_base = true,
-          .current = STORAGED_FEATURE_CLONE | STORAGED_FEATURE_COPY,
-          .snap = STORAGED_FEATURE_CLONE | STORAGED_FEATURE_COPY,
+          .current = STORAGED_FEATURE_CLONE | STORAGED_FEATURE_COPY | STORAGED_FEATURE_SPARSEINIT,
+          .snap = STORAGED_FEATURE_SNAPSHOT | STORAGED_FEATURE_CLONE | STORAGED_FEATURE_COPY,
+          .exports = "raw+size",
+          .exports_with_snapshots = "rbd+size",
           .snapshot_method = "qemu" },
         { 0 },
 };
@@ -282,6 +346,12 @@ static struct storaged_plugin rbd_plugin = {
         .free = rbdstore_free,
         .resize = rbdstore_resize,
         .path = rbdstore_path,
+        .activate_volume = rbdstore_activate_volume,
+        .deactivate_volume = rbdstore_deactivate_volume,
+        .holders = rbdstore_holders,
+        .get_client = rbdstore_get_client,
+        .fence = rbdstore_fence,
+        .identify = rbdstore_identify,
         .snapshot = rbdstore_snapshot,
         .rollback = rbdstore_rollback,
         .delete_snapshot = rbdstore_delete_snapshot,
@@ -291,6 +361,8 @@ static struct storaged_plugin rbd_plugin = {
         .rename = rbdstore_rename,
         .actions = rbd_actions,
         .act = rbd_act,
+        .export_stream = rbdstore_export_stream,
+        .import_stream = rbdstore_import_stream,
 };
 
 STORAGED_REGISTER(rbd_plugin)

@@ -32,9 +32,9 @@ int rbdstore_snapshot(void *self, STORAGED_VOL, const char *snap, STORAGED_ERR)
         if (r >= 0)
                 r = store_open(s, err);
         if (r >= 0)
-                r = image_open(s, vol->name, NULL, IMAGE_WRITE, &image, err);
-        if (r >= 0)
                 r = store_fault(s, "rbd.snapshot.before", err);
+        if (r >= 0)
+                r = image_open(s, vol->name, NULL, IMAGE_WRITE, &image, err);
         if (r < 0)
                 return r;
         r = rbd_snap_create(image, snap);
@@ -87,9 +87,9 @@ int rbdstore_rollback(void *self, STORAGED_VOL, const char *snap, STORAGED_ERR)
         if (r >= 0)
                 r = image_check_unused(s, look, vol->name, "roll back", err);
         if (r >= 0)
-                r = image_open(s, vol->name, NULL, IMAGE_WRITE, &image, err);
-        if (r >= 0)
                 r = store_fault(s, "rbd.rollback.before", err);
+        if (r >= 0)
+                r = image_open(s, vol->name, NULL, IMAGE_WRITE, &image, err);
         if (r < 0)
                 return r;
         r = rbd_snap_rollback_with_progress(image, snap, on_progress, &progress);
@@ -108,13 +108,13 @@ int rbdstore_delete_snapshot(void *self, STORAGED_VOL, const char *snap, STORAGE
         if (r >= 0)
                 r = store_open(s, err);
         if (r >= 0)
+                r = store_fault(s, "rbd.delete_snapshot.before", err);
+        if (r >= 0)
                 r = image_open(s, vol->name, NULL, IMAGE_WRITE, &image, err);
         if (r >= 0)
                 r = image_snapshots(s, image, vol->name, &snaps, err);
         if (r >= 0 && !snap_list_has(&snaps, snap))
                 r = no_snapshot(s, vol, snap, err);
-        if (r >= 0)
-                r = store_fault(s, "rbd.delete_snapshot.before", err);
         return r < 0 ? r : image_remove_snapshot(s, image, vol->name, snap, err);
 }
 

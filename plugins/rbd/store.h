@@ -79,3 +79,15 @@ int rbdstore_snapshot(void *self, STORAGED_VOL, const char *snap, STORAGED_ERR);
 int rbdstore_rollback(void *self, STORAGED_VOL, const char *snap, STORAGED_ERR);
 int rbdstore_delete_snapshot(void *self, STORAGED_VOL, const char *snap, STORAGED_ERR);
 int rbdstore_list_snapshots(void *self, STORAGED_VOL, storaged_snapshot_fn fn, void *userdata, STORAGED_ERR);
+/* exclusive.c */
+int rbdstore_activate_volume(void *self, STORAGED_VOL, const char *snap, uint32_t mode, STORAGED_ERR);
+int rbdstore_deactivate_volume(void *self, STORAGED_VOL, const char *snap, STORAGED_ERR);
+int rbdstore_holders(void *self, STORAGED_VOL, storaged_holder_fn fn, void *userdata, STORAGED_ERR);
+int rbdstore_get_client(void *self, STORAGED_VOL, char *ret, size_t ret_size, STORAGED_ERR);
+int rbdstore_fence(void *self, STORAGED_VOL, const char *node, const char *client, STORAGED_ERR);
+/* export.c, import.c */
+int rbdstore_export_stream(void *self, STORAGED_VOL, const char *stream_format, const char *snap, bool with_snapshots,
+                           int fd, STORAGED_ERR);
+int rbdstore_import_stream(void *self, const struct storaged_import_spec *spec, STORAGED_VOL, int fd,
+                           char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR);
+int import_clean(RbdStore *s, STORAGED_ERR); /* images of interrupted imports of this node */

@@ -157,6 +157,7 @@ static int refuse_template(RbdStore *s, const struct storaged_volname *vol, cons
 int rbdstore_resize(void *self, STORAGED_VOL, uint64_t bytes, STORAGED_ERR)
 {
         RbdStore *s = self;
+        AUTO(image_closep) rbd_image_t look = NULL;
         AUTO(image_closep) rbd_image_t image = NULL;
         uint64_t now = 0;
         int r;
@@ -166,10 +167,10 @@ int rbdstore_resize(void *self, STORAGED_VOL, uint64_t bytes, STORAGED_ERR)
         if (r >= 0)
                 r = store_open(s, err);
         if (r >= 0)
-                r = image_open(s, vol->name, NULL, IMAGE_WRITE, &image, err);
+                r = image_open(s, vol->name, NULL, IMAGE_READ, &look, err);
         if (r < 0)
                 return r;
-        r = rbd_get_size(image, &now);
+        r = rbd_get_size(look, &now);
         if (r < 0)
                 return image_fail(s, r, "look at", vol->name, err);
         if (bytes < now)
@@ -178,6 +179,8 @@ int rbdstore_resize(void *self, STORAGED_VOL, uint64_t bytes, STORAGED_ERR)
                         "storage '%s': volume '%s' has %llu bytes: shrinking it to %llu would cut off data",
                         s->cluster.storage, vol->name, (unsigned long long) now, (unsigned long long) bytes);
         r = store_fault(s, "rbd.resize.before", err);
+        if (r >= 0 && bytes > now)
+                r = image_open(s, vol->name, NULL, IMAGE_WRITE, &image, err);
         if (r < 0 || bytes == now)
                 return r;
         r = rbd_resize(image, bytes);

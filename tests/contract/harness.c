@@ -285,12 +285,17 @@ int harness_call_fd(Harness *h, int fd, const char *op, const char *args, ...)
         return r;
 }
 
-/* Puts the test's directory in the place of @DIR@. */
-static void replace_dir(StrBuf *b, const char *text, const char *dir)
+void harness_add_config(const Harness *h, StrBuf *b)
 {
-        for (const char *at; (at = strstr(text, "@DIR@")); text = at + strlen("@DIR@")) {
+        json_object *config = h->contract ? json_get(h->contract, "config") : NULL;
+        const char *text = config ? json_text(config) : "{\"path\":\"@DIR@\"}", *at;
+
+        for (; (at = strchr(text, '@')); text = at) {
+                const char *rest = str_skip(at, "@DIR@");
+
                 strbuf_add(b, text, (size_t) (at - text));
-                strbuf_adds(b, dir);
+                strbuf_adds(b, rest ? h->dir : "@");
+                at = rest ? rest : at + 1;
         }
         strbuf_adds(b, text);
 }
@@ -298,12 +303,11 @@ static void replace_dir(StrBuf *b, const char *text, const char *dir)
 int harness_start(Harness *h, bool with_storage)
 {
         AUTO(strbuf_deinit) StrBuf b = STRBUF_INIT;
-        json_object *config = h->contract ? json_get(h->contract, "config") : NULL;
 
         strbuf_addf(&b, "{\"node\":\"n1\",\"root\":\"\",\"run_dir\":\"%s\"", h->dir);
         if (with_storage) {
                 strbuf_adds(&b, ",\"storage\":\"Test-1\",\"config\":");
-                replace_dir(&b, config ? json_text(config) : "{\"path\":\"@DIR@\"}", h->dir);
+                harness_add_config(h, &b);
         }
         strbuf_adds(&b, "}");
         harness_send(h, -1, "start", b.data);

@@ -43,6 +43,8 @@ void harness_dir_make(Harness *h);
 void harness_dir_remove(Harness *h);
 /* The process, not yet the plugin. */
 void harness_spawn(Harness *h);
+/* The configuration of the test: that of contract.json, with the test's own directory for @DIR@. */
+void harness_add_config(const Harness *h, StrBuf *b);
 /* Calls `start` with the contract's configuration (or without a storage): 0 and FRAME_READY, or the code. */
 int harness_start(Harness *h, bool with_storage);
 /* Closes the socket and gives the exit status (128 + signal). */

@@ -26,12 +26,39 @@ static Harness h;
 
 /* --- what most tests do */
 
+/*
+ * A storage that outlives its test ("is_lasting" in contract.json: a pool, a volume group) is emptied before the next
+ * one. Clones go before their bases, and what a killed worker had open may be held for a while.
+ */
+static int empty_storage(void)
+{
+        for (unsigned tries = 0; tries < 400; tries++) {
+                json_object *rows;
+
+                if (harness_call(&h, "list", "{}") < 0)
+                        return -1;
+                rows = json_object_get(h.reply);
+                if (json_object_array_length(rows) == 0) {
+                        (void) json_object_put(rows);
+                        return 0;
+                }
+                for (size_t i = 0; i < json_object_array_length(rows); i++)
+                        (void) harness_call(&h, "free", "{\"volume\":\"%s\"}",
+                                            strchr(json_get_string(json_object_array_get_idx(rows, i), "volid"), ':') +
+                                                    1);
+                (void) json_object_put(rows);
+                (void) poll(NULL, 0, 50);
+        }
+        return -1;
+}
+
 static int setup(void **state)
 {
         (void) state;
         harness_dir_make(&h);
         harness_spawn(&h);
-        if (harness_start(&h, true) < 0 || harness_call(&h, "activate", NULL) < 0) {
+        if (harness_start(&h, true) < 0 || harness_call(&h, "activate", NULL) < 0 ||
+            (h.contract && json_get_bool(h.contract, "is_lasting", false) && empty_storage() < 0)) {
                 print_error("%s\n", h.text);
                 return -1;
         }
@@ -177,7 +204,7 @@ static void fill(const char *volume, const char *format, unsigned char byte)
         char path[4096], data[65536], command[64];
 
         volume_path(volume, path);
-        if (!str_eq(format, "raw")) {
+        if (!str_eq(format, "raw") || path[0] != '/') { /* what is no file QEMU knows how to reach */
                 (void) snprintf(command, sizeof(command), "write -P %u 0 64k", byte);
                 if (run_program((const char *[]){ "qemu-io", "-f", format, "-c", command, path, NULL }, NULL, NULL) !=
                     0)
@@ -207,8 +234,8 @@ static unsigned char first_byte(const char *volume, const char *format)
         unsigned char byte = 0;
         char path[4096];
 
-        if (str_eq(format, "raw")) {
-                volume_path(volume, path);
+        volume_path(volume, path);
+        if (str_eq(format, "raw") && path[0] == '/') {
                 fd = open(path, O_RDONLY | O_CLOEXEC);
                 assert_true(fd >= 0);
                 assert_int_equal(pread(fd, &byte, 1, 0), 1);
@@ -348,20 +375,12 @@ static void end_of_the_socket_ends_the_worker(void **state)
 static void check_config_accepts_what_start_gets(void **state)
 {
         AUTO(strbuf_deinit) StrBuf b = STRBUF_INIT;
-        json_object *config = h.contract ? json_get(h.contract, "config") : NULL;
-        AUTO(freep) char *text = strdup(config ? json_text(config) : "{\"path\":\"@DIR@\"}");
 
         (void) state;
         if (!harness_has(&h, "check_config"))
                 skip();
-        assert_non_null(text);
-        for (char *at = text, *mark;; at = mark + strlen("@DIR@")) {
-                mark = strstr(at, "@DIR@");
-                strbuf_add(&b, at, mark ? (size_t) (mark - at) : strlen(at));
-                if (!mark)
-                        break;
-                strbuf_adds(&b, h.dir);
-        }
+        harness_add_config(&h, &b);
+        assert_int_equal(strbuf_error(&b), 0);
         assert_int_equal(harness_start(&h, false), 0);
         assert_ok(harness_call(&h, "check_config", "{\"storage\":\"Test-1\",\"config\":%s}", b.data));
 }

@@ -7,12 +7,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common-ceph/ceph-mon.h"
 #include "common-ceph/ceph-monitors.h"
+#include "common-ceph/ceph-fence.h"
+#include "common-ceph/ceph-keyring.h"
+#include "rbd/diff.c"
 #include "rbd/header-parse.c"
 
 /* --- addresses */
@@ -187,13 +191,137 @@ static void headers_cut_short(void **state)
         assert_string_equal(text, "abc");
 }
 
+/* --- clients, entries of the blocklist, keys */
+
+static void address_of_a_client(void **state)
+{
+        char ip[CEPH_ADDRESS_MAX] = "";
+
+        (void) state;
+        assert_int_equal(ceph_address_ip("10.0.0.1:0/123", ip), 0);
+        assert_string_equal(ip, "10.0.0.1");
+        assert_int_equal(ceph_address_ip("v1:10.0.0.2:0/123", ip), 0);
+        assert_string_equal(ip, "10.0.0.2");
+        assert_int_equal(ceph_address_ip("[v2:10.0.0.3:0/1,v1:10.0.0.3:0/1]", ip), 0);
+        assert_string_equal(ip, "10.0.0.3");
+        assert_int_equal(ceph_address_ip("[fd00::1]:0/9", ip), 0);
+        assert_string_equal(ip, "fd00::1");
+        assert_int_equal(ceph_address_ip("-", ip), -EINVAL);
+        assert_int_equal(ceph_address_ip("", ip), -EINVAL);
+        assert_int_equal(ceph_address_ip("host.example:0/1", ip), -EINVAL);
+        assert_string_equal(ip, "fd00::1");
+}
+
+/* An entry of a year that ends in a year less an hour was made an hour ago; one of a day likewise. */
+static void time_of_an_entry(void **state)
+{
+        time_t now = time(NULL), ends[] = { now + 365 * 86400 - 3600, now + 86400 - 3600 };
+        char text[64];
+
+        (void) state;
+        for (size_t i = 0; i < 2; i++) {
+                struct tm tm;
+                int64_t made = 0;
+
+                assert_non_null(gmtime_r(&ends[i], &tm));
+                assert_true(strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S.446204+0000", &tm) > 0);
+                assert_int_equal(ceph_fence_time(text, &made), 0);
+                assert_int_equal(made, now - 3600);
+        }
+        assert_int_equal(ceph_fence_time("soon", &(int64_t){ 0 }), -EINVAL);
+        assert_int_equal(ceph_fence_time("2026-11-21T13:33:51", &(int64_t){ 0 }), -EINVAL);
+}
+
+static void key_of_a_user(void **state)
+{
+        static const char text[] =
+                "[client.a]\n\tkey = QUJD\n[client.ab]\n\tcaps mon = \"allow\"\n\tkey = REVG\n[client.c]\n";
+        unsigned char bytes[4];
+        char key[16];
+
+        (void) state;
+        assert_int_equal(ceph_keyring_find(text, "ab", key, sizeof(key)), 0);
+        assert_string_equal(key, "REVG");
+        assert_int_equal(ceph_keyring_find(text, "a", key, sizeof(key)), 0);
+        assert_int_equal(ceph_keyring_decode(key, bytes, sizeof(bytes)), 3);
+        assert_memory_equal(bytes, "ABC", 3);
+        assert_int_equal(ceph_keyring_find(text, "b", key, sizeof(key)), -ENOKEY);
+        assert_int_equal(ceph_keyring_find(text, "c", key, sizeof(key)), -ENOKEY);
+        assert_int_equal(ceph_keyring_find(text, "a", key, 4), -ENOKEY);
+        assert_int_equal(ceph_keyring_decode("QU D", bytes, sizeof(bytes)), -EBADMSG);
+        assert_int_equal(ceph_keyring_decode("QUJDREVG", bytes, sizeof(bytes)), -EMSGSIZE);
+}
+
+/* --- differences */
+
+struct text {
+        const char *at;
+        size_t n;
+};
+
+static int read_text(void *userdata, void *to, size_t n)
+{
+        struct text *t = userdata;
+
+        if (t->n < n)
+                return -ENODATA;
+        memcpy(to, t->at, n);
+        t->at += n;
+        t->n -= n;
+        return 0;
+}
+
+static void records_there_and_back(void **state)
+{
+        const DiffRecord records[] = {
+                { .tag = DIFF_FROM, .name = "s1" },
+                { .tag = DIFF_TO, .name = "s2" },
+                { .tag = DIFF_SIZE, .length = 1u << 20 },
+                { .tag = DIFF_DATA, .offset = 4096, .length = 512 },
+                { .tag = DIFF_ZERO, .offset = 0, .length = 8 },
+                { .tag = DIFF_END },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+                char bytes[DIFF_HEAD_MAX];
+                size_t n = diff_write(&records[i], bytes);
+                DiffRecord d = { 0 };
+
+                assert_int_equal(diff_read(read_text, &(struct text){ bytes, n }, 1u << 20, &d), 0);
+                assert_memory_equal(&d, &records[i], sizeof(d));
+                for (size_t cut = 0; cut < n; cut++)
+                        assert_int_equal(diff_read(read_text, &(struct text){ bytes, cut }, 1u << 20, &d), -ENODATA);
+        }
+}
+
+static void records_that_lie(void **state)
+{
+        const DiffRecord behind = { .tag = DIFF_DATA, .offset = 1u << 20, .length = 1 };
+        const DiffRecord wraps = { .tag = DIFF_ZERO, .offset = 8, .length = UINT64_MAX };
+        char bytes[DIFF_HEAD_MAX];
+        DiffRecord d;
+
+        (void) state;
+        assert_int_equal(diff_read(read_text, &(struct text){ bytes, diff_write(&behind, bytes) }, 1u << 20, &d),
+                         -EBADMSG);
+        assert_int_equal(diff_read(read_text, &(struct text){ bytes, diff_write(&wraps, bytes) }, 1u << 20, &d),
+                         -EBADMSG);
+        assert_int_equal(diff_read(read_text, &(struct text){ "t\0\0\0\0", 5 }, 8, &d), -EBADMSG);
+        assert_int_equal(diff_read(read_text, &(struct text){ "t\xff\xff\xff\x7f", 5 }, 8, &d), -EBADMSG);
+        assert_int_equal(diff_read(read_text, &(struct text){ "t\3\0\0\0a/b", 8 }, 8, &d), -EBADMSG);
+        assert_int_equal(diff_read(read_text, &(struct text){ "x", 1 }, 8, &d), -EBADMSG);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(monitors_in_every_form),   cmocka_unit_test(monitors_that_are_names_or_nonsense),
                 cmocka_unit_test(only_who_greets_answers),  cmocka_unit_test(first_document_counts),
                 cmocka_unit_test(parts_that_are_not_there), cmocka_unit_test(header_of_a_clone),
-                cmocka_unit_test(headers_cut_short),
+                cmocka_unit_test(headers_cut_short),        cmocka_unit_test(address_of_a_client),
+                cmocka_unit_test(time_of_an_entry),         cmocka_unit_test(key_of_a_user),
+                cmocka_unit_test(records_there_and_back),   cmocka_unit_test(records_that_lie),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
