@@ -43,6 +43,12 @@ static void tell_clock(Request *r)
         request_reply_take(r, doctor_clock_to_json());
 }
 
+/* The body has gone where it was to go. */
+static void stream_end(Request *r)
+{
+        request_reply(r, NULL);
+}
+
 static const char *const marks[] = { "none", "write", "look", "remove", NULL };
 
 static const ParamSpec identity_params[] = {
@@ -76,6 +82,8 @@ const Route cluster_routes[] = {
           .description = "What is wrong on this node, and what to do.", .handler = examine_node },
         { "GET", "/nodes/{node}/clock", .permission = "/nodes/{node}: Sys.Audit",
           .description = "Its time and version, for comparing nodes.", .handler = tell_clock },
+        { "POST", "/nodes/{node}/stream/{token}", .flags = ROUTE_SINK, .permission = "nodes of the cluster",
+          .description = "Bytes of an export or import whose other end is here.", .handler = stream_end },
         { "POST", "/nodes/{node}/identity", identity_params, .permission = "/storage: Datastore.Allocate",
           .description = "Which thing a storage reaches from this node.", .handler = tell_identity },
         { 0 },

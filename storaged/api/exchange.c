@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "api/upload.h"
 #include "base/parse.h"
@@ -21,6 +23,7 @@
 #include "core/links.h"
 
 #define POST_BUFFER 16384u
+#define STREAM_TIMEOUT_SEC 900u
 #define DISCARD_MAX (64u << 20) /* of a refused body that is not an upload */
 #define JSON_TYPE "application/json;charset=UTF-8"
 
@@ -30,7 +33,7 @@ int exchange_new(Exchange **ret, Core *core, struct MHD_Connection *connection, 
 
         if (!x)
                 return -ENOMEM;
-        *x = (Exchange){ .core = core, .connection = connection };
+        *x = (Exchange){ .core = core, .connection = connection, .sink_fd = -EBADF };
         x->target = strdup(target);
         x->target_end = (uintptr_t) target + strlen(target);
         if (!x->target)
@@ -43,6 +46,8 @@ Exchange *exchange_free(Exchange *x)
 {
         if (!x)
                 return NULL;
+        (void) sd_event_source_disable_unref(x->sink_io);
+        closep(&x->sink_fd);
         if (x->post)
                 (void) MHD_destroy_post_processor(x->post);
         if (x->request)
@@ -60,11 +65,23 @@ static void exchange_resume(Exchange *x)
         x->on_resumed(x->userdata);
 }
 
+/* The body goes on. */
+static void exchange_unblock(Exchange *x)
+{
+        if (!x->is_blocked)
+                return;
+        x->is_blocked = false;
+        (void) sd_event_source_set_enabled(x->sink_io, SD_EVENT_OFF);
+        MHD_resume_connection(x->connection);
+        x->on_resumed(x->userdata);
+}
+
 static void exchange_on_done(Request *r, void *userdata)
 {
         Exchange *x = userdata;
 
         (void) r;
+        exchange_unblock(x); /* refused in the middle: the rest is thrown away */
         if (x->state == EXCHANGE_SUSPENDED) /* else answered inside the handler, whose caller looks itself */
                 exchange_resume(x);
 }
@@ -72,6 +89,7 @@ static void exchange_on_done(Request *r, void *userdata)
 void exchange_close(Exchange *x)
 {
         x->is_closing = true;
+        exchange_unblock(x);
         if (x->state == EXCHANGE_SUSPENDED)
                 exchange_resume(x);
 }
@@ -176,6 +194,81 @@ static void exchange_begin_upload(Exchange *x)
                 request_fail_status(x->request, 400, NULL, "the body's Content-Type has no usable boundary");
 }
 
+/* --- bodies that go on as they come */
+
+static int on_sink(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        (void) source;
+        (void) fd;
+        (void) events;
+        exchange_unblock(userdata);
+        return 0;
+}
+
+/* The slower end sets the pace: what it does not take stays with the library, and the sender is not read any more. */
+static size_t exchange_flow(Exchange *x, const char *data, size_t len)
+{
+        ssize_t n = send(x->sink_fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0 && errno != EAGAIN && errno != EINTR) {
+                closep(&x->sink_fd); /* nobody takes it any more: who wanted it knows why */
+                x->sink_fd = -EBADF;
+                return len;
+        }
+        if (n < 0)
+                n = 0;
+        if ((size_t) n < len) {
+                x->is_blocked = true;
+                MHD_suspend_connection(x->connection);
+                (void) sd_event_source_set_enabled(x->sink_io, SD_EVENT_ON);
+        }
+        return (size_t) n;
+}
+
+static int exchange_open_sink(Exchange *x, int fd)
+{
+        int r = sd_event_add_io(x->core->event, &x->sink_io, fd, EPOLLOUT, on_sink, x);
+
+        if (r >= 0)
+                r = sd_event_source_set_enabled(x->sink_io, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        x->sink_fd = fd;
+        (void) MHD_set_connection_option(x->connection, MHD_CONNECTION_OPTION_TIMEOUT, STREAM_TIMEOUT_SEC);
+        return 0;
+}
+
+/* Bytes of a stream that somebody here waits for. */
+static void exchange_begin_sink(Exchange *x)
+{
+        Request *r = x->request;
+        int fd = r->from_node ? stream_claim(x->core, request_get(r, "token")) : -ENOENT;
+
+        if (fd >= 0 && exchange_open_sink(x, fd) >= 0)
+                return;
+        closep(&fd);
+        request_fail_status(r, 404, "token", "nobody waits for this stream here");
+}
+
+/* An upload for another node: it goes there as it comes. */
+static void exchange_begin_relay(Exchange *x)
+{
+        const char *type = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+        int fds[2];
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
+                request_fail(x->request, -errno, NULL);
+                return;
+        }
+        if (exchange_open_sink(x, fds[0]) < 0) {
+                closep(&fds[0]);
+                closep(&fds[1]);
+                request_fail(x->request, -ENOMEM, NULL);
+                return;
+        }
+        request_pass_on_stream(x->request, type, fds[1]);
+}
+
 /* For whom a node of this cluster asks. There is one user who may do anything yet, and others may nothing. */
 static const char *named_user(const Exchange *x)
 {
@@ -198,7 +291,11 @@ static enum MHD_Result exchange_begin(Exchange *x)
         request_begin(r);
         if (!r->is_done && !has_one_length(x->connection))
                 request_fail_status(r, 400, NULL, "the request says in more than one way how long its body is");
-        if (!r->is_done && (r->route->flags & ROUTE_UPLOAD))
+        if (!r->is_done && (r->route->flags & ROUTE_SINK))
+                exchange_begin_sink(x);
+        else if (!r->is_done && (r->route->flags & ROUTE_UPLOAD) && r->to_node)
+                exchange_begin_relay(x);
+        else if (!r->is_done && (r->route->flags & ROUTE_UPLOAD))
                 exchange_begin_upload(x);
         else if (!r->is_done && length > REQUEST_BODY_MAX)
                 request_fail_status(r, 413, NULL, "the body has %llu bytes, %u are allowed",
@@ -213,6 +310,12 @@ static enum MHD_Result exchange_feed(Exchange *x, const char *data, size_t *size
         size_t len = *size;
 
         *size = 0;
+        if (x->sink_fd >= 0 && !r->is_done) {
+                *size = len - exchange_flow(x, data, len);
+                return MHD_YES;
+        }
+        if (x->sink_io && !r->is_done)
+                return MHD_YES; /* its sink has gone: the answer says why */
         if (x->post && !r->is_done) {
                 if (MHD_post_process(x->post, data, len) != MHD_YES)
                         upload_fail(r->upload, -EINVAL, NULL, "the body is not well-formed multipart/form-data");
@@ -235,6 +338,9 @@ static void exchange_end_upload(Exchange *x)
 static enum MHD_Result exchange_run(Exchange *x)
 {
         x->state = EXCHANGE_RUNNING;
+        x->sink_io = sd_event_source_disable_unref(x->sink_io);
+        closep(&x->sink_fd); /* the end of the stream */
+        x->sink_fd = -EBADF;
         if (x->post)
                 exchange_end_upload(x);
         if (!x->is_closing)

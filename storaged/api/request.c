@@ -13,8 +13,10 @@
 
 #include "api/upload.h"
 #include "base/log.h"
+#include "core/everywhere.h"
 #include "core/links.h"
 #include "core/nodes.h"
+#include "core/stream.h"
 #include "wire/json.h"
 #include "wire/volname.h"
 
@@ -25,6 +27,7 @@ int request_new(Request **ret, Core *core, const char *method, const char *targe
         if (!r)
                 return -ENOMEM;
         r->n_refs = 1;
+        r->stream_fd = -EBADF;
         r->core = core;
         r->method = strdup(method);
         r->target = strdup(target);
@@ -44,6 +47,7 @@ Request *request_unref(Request *r)
 {
         if (!r || --r->n_refs > 0)
                 return NULL;
+        closep(&r->stream_fd);
         (void) upload_free(r->upload);
         params_deinit(&r->params);
         strbuf_deinit(&r->input);
@@ -355,8 +359,8 @@ static int request_find_node(Request *r, struct storaged_error *err)
 
         if (n != NODE_E_OTHER)
                 return n;
-        /* Streams and uploads meet the client on its own machine; and nobody's request goes round in circles. */
-        if ((r->route->flags & (ROUTE_UPLOAD | ROUTE_HERE)) || r->from_node || !r->core->links)
+        /* Nobody's request goes round in circles. */
+        if (r->from_node || !r->core->links)
                 return request_check_node(r, "node", node, err);
         r->to_node = node;
         return 0;
@@ -364,9 +368,15 @@ static int request_find_node(Request *r, struct storaged_error *err)
 
 static void on_passed_on(void *userdata, int status, const char *body, size_t len, const struct storaged_error *err)
 {
+        struct storaged_error failure = STORAGED_ERROR_INIT;
         Request *r = userdata;
         char *copy;
 
+        if ((err || status != 200) && r->stream_token[0] && r->stream_fd < 0) {
+                int fd = stream_claim(r->core, r->stream_token);
+
+                closep(&fd); /* nothing will come */
+        }
         if (err) {
                 request_fail(r, -EIO, err);
                 return;
@@ -378,6 +388,11 @@ static void on_passed_on(void *userdata, int status, const char *body, size_t le
         }
         (void) memcpy(copy, body, len);
         copy[len] = '\0';
+        if (status == 200 && r->stream_fd >= 0 &&
+            stream_send(r->core, r->to_node, r->stream_token, r->stream_fd, &failure) >= 0)
+                r->stream_fd = -EBADF;
+        else if (failure.code)
+                log_warning("%s", failure.text); /* the other node's task sees the end of its stream */
         log_debug("%s %.*s: %d from node '%s', %zu bytes", r->method, path_length(r), r->target, status, r->to_node,
                   len);
         request_finish(r, status, copy, len);
@@ -492,14 +507,101 @@ static int check_params(const Request *r, struct storaged_error *err)
         return params_check(&rest, r->route->params, r->route->flags & ROUTE_ANY_PROPERTY, err);
 }
 
+void request_pass_on_stream(Request *r, const char *content_type, int fd)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        LinkCall call = { .node = r->to_node,
+                          .method = r->method,
+                          .target = r->target,
+                          .user = r->user,
+                          .content_type = content_type,
+                          .has_body_fd = true,
+                          .body_fd = fd };
+        int n;
+
+        r->is_dispatched = true;
+        n = links_pass_on(r->core->links, &call, on_passed_on, request_ref(r), &err);
+        if (n >= 0)
+                return;
+        closep(&fd);
+        request_fail(r, n, &err);
+}
+
+/* The same parameters, with the client's socket replaced by where its bytes can be had or brought. */
+static int rewrite_stream(Request *r, const char *key, StrBuf *form)
+{
+        for (size_t i = 0; i < r->params.n; i++) {
+                const Param *p = &r->params.items[i];
+
+                if (str_eq(p->name, "node") || str_eq(p->name, "storage"))
+                        continue;
+                strbuf_addf(form, "%s%s=", form->len > 0 ? "&" : "", p->name);
+                if (str_eq(p->name, key))
+                        strbuf_addf(form, "node%%3A%%2F%%2F%s%%2F%s", r->core->node, r->stream_token);
+                else
+                        everywhere_encode(form, p->value);
+        }
+        return strbuf_error(form);
+}
+
+static int connect_client(Request *r, const char *key, struct storaged_error *err)
+{
+        const char *path = str_skip(request_get(r, key), "unix://");
+        int n;
+
+        if (!path || path[0] != '/')
+                return error_set_param(err, -EINVAL, key, "must be unix:// and the absolute path of a socket");
+        n = stream_connect(path, &r->stream_fd, err);
+        if (n < 0)
+                return n;
+        stream_make_token(r->stream_token);
+        if (!str_eq(key, "to"))
+                return 0;
+        n = stream_offer(r->core, r->stream_token, r->stream_fd);
+        if (n < 0)
+                return error_set(err, n, "can't take a stream: %s", strerror(-n));
+        r->stream_fd = -EBADF;
+        return 0;
+}
+
+/* An export or import on another node for a client here: this node stands between the two. */
+static void request_bridge(Request *r, const char *content_type)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        AUTO(strbuf_deinit) StrBuf form = STRBUF_INIT;
+        const char *key;
+        int n;
+
+        if (!read_body(r, content_type))
+                return;
+        n = check_params(r, &err);
+        key = request_get(r, "to") ? "to" : "from";
+        if (n >= 0)
+                n = connect_client(r, key, &err);
+        if (n >= 0 && rewrite_stream(r, key, &form) < 0)
+                n = error_set(&err, -ENOMEM, "out of memory");
+        if (n < 0) {
+                request_fail(r, n, &err);
+                return;
+        }
+        strbuf_deinit(&r->input);
+        r->input = form;
+        form = STRBUF_INIT;
+        request_pass_on(r, NULL);
+}
+
 void request_dispatch(Request *r, const char *content_type)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
         int n;
 
-        if (r->is_done)
+        if (r->is_done || r->is_dispatched)
                 return;
         core_freshen_config(r->core); /* whoever has just edited storage.cfg expects it to be known */
+        if (r->to_node && (r->route->flags & ROUTE_HERE)) {
+                request_bridge(r, content_type);
+                return;
+        }
         if (r->to_node) {
                 request_pass_on(r, content_type);
                 return;

@@ -14,6 +14,7 @@
 #include "api/route.h"
 #include "base/str.h"
 #include "core/core.h"
+#include "core/stream.h"
 
 #define REQUEST_BODY_MAX (1u << 20)
 
@@ -37,6 +38,8 @@ struct Request {
         char allow[64];        /* for a 405 */
         Upload *upload;        /* of a ROUTE_UPLOAD request; owned */
         StrBuf input;          /* the body as it came in */
+        int stream_fd;         /* of a ROUTE_HERE request for another node: the client's socket; -EBADF */
+        char stream_token[STREAM_TOKEN_SIZE];
 
         bool is_dispatched; /* the handler has been called: the answer gives a count back */
         bool is_done;       /* the answer is there: */
@@ -56,6 +59,8 @@ DEFINE_CLEANUP(Request *, request_unref)
 void request_begin(Request *r);
 /* A piece of the body. Too much is remembered and refused by request_dispatch(); -EFBIG from then on. */
 int request_feed(Request *r, const char *data, size_t len);
+/* Passes a request on whose body comes from `fd`, which is taken over; the answer is the request's. */
+void request_pass_on_stream(Request *r, const char *content_type, int fd);
 /* The body is whole: reads it, checks everything against the route, runs the handler. */
 void request_dispatch(Request *r, const char *content_type);
 

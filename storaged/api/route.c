@@ -37,6 +37,7 @@ static const ParamSpec path_params[] = {
         { .name = "wwid", .flags = PARAM_REQUIRED, .max_length = 255, .description = "A LUN's WWID." },
         { .name = "vgname", .type = PARAM_NAME, .flags = PARAM_REQUIRED, .max_length = 127, .description = "A volume group." },
         { .name = "pool", .flags = PARAM_REQUIRED, .max_length = 128, .description = "Name of a Ceph pool." },
+        { .name = "token", .flags = PARAM_REQUIRED, .max_length = 32, .description = "Of a stream that is waited for." },
         { .name = "kind", .flags = PARAM_REQUIRED, .max_length = 63, .description = "Type of storage to look for." },
         { 0 },
 };

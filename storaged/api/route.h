@@ -16,7 +16,8 @@ typedef struct Request Request;
 enum {
         ROUTE_ANY_PROPERTY = 1 << 0, /* parameters beyond the table are the handler's (or core's) to judge */
         ROUTE_UPLOAD = 1 << 1,       /* the body is multipart/form-data with a file, spooled as it comes */
-        ROUTE_HERE = 1 << 2,         /* names a socket of the caller's machine: never passed on to another node */
+        ROUTE_HERE = 1 << 2,         /* names a socket of the caller's machine: bridged where another node answers */
+        ROUTE_SINK = 1 << 3,         /* the body goes to whoever waits for {token}, as it comes; nodes only */
 };
 
 typedef struct Route {

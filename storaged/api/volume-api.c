@@ -129,9 +129,12 @@ static void resize(Request *r)
 static void stream(Request *r)
 {
         const char *param = r->route->op == VOLUME_EXPORT ? "to" : "from",
-                   *path = str_skip(request_get(r, param), "unix://");
+                   *path = str_skip(request_get(r, param), "unix://"),
+                   *node = r->from_node ? str_skip(request_get(r, param), "node://") : NULL;
+        size_t n = r->from_node ? strlen(r->from_node) : 0;
 
-        if (path && path[0] == '/')
+        /* A node may only name itself: nobody is made to send anything to a third. */
+        if ((path && path[0] == '/') || (node && strncmp(node, r->from_node, n) == 0 && node[n] == '/'))
                 volume_handle(r);
         else
                 request_fail_status(r, 400, param, "must be unix:// and the absolute path of a socket");

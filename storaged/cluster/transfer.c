@@ -71,6 +71,7 @@ static int refill(Transfer *t, struct storaged_error *err)
         if (n == 0) {
                 t->body_io = sd_event_source_disable_unref(t->body_io);
                 closep(&t->body_fd);
+                t->body_fd = -EBADF;
         }
         return strbuf_error(&t->out) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
 }

@@ -27,6 +27,7 @@
 #include "core/overview.h"
 #include "core/proof.h"
 #include "core/storage.h"
+#include "core/stream.h"
 #include "core/task.h"
 #include "host/worker.h"
 #include "wire/json.h"
@@ -350,6 +351,8 @@ static int core_open_rooms(Core *c, const CoreOptions *o, struct storaged_error 
         r = proofs_new(&c->proofs, c);
         if (r >= 0)
                 r = overview_new(&c->overview, c);
+        if (r >= 0)
+                r = streams_new(&c->streams, c);
         if (r < 0)
                 return error_set(err, r, "out of memory");
         r = links_new(&c->links, c, o->listen, o->port, err);
@@ -417,6 +420,7 @@ Core *core_free(Core *c)
         (void) links_free(c->links); /* who waits for another node is told */
         c->proofs = proofs_free(c->proofs);
         c->overview = overview_free(c->overview);
+        c->streams = streams_free(c->streams);
         (void) storage_table_free(c->storages);
         c->storages = NULL;
         c->recovery = recovery_free(c->recovery); /* what it had begun has been told of the end */

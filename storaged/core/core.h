@@ -25,6 +25,7 @@ typedef struct Recovery Recovery;
 typedef struct Overview Overview;
 typedef struct Proofs Proofs;
 typedef struct StorageTable StorageTable;
+typedef struct Streams Streams;
 typedef struct TaskStore TaskStore;
 typedef struct VolumeUse VolumeUse;
 typedef struct Watch Watch;
@@ -64,6 +65,7 @@ typedef struct Core {
         Links *links;               /* core/links.h; NULL: passive */
         MultipathConfig *multipath; /* core/multipath-config.h; NULL: passive */
         Luns *luns;                 /* core/lun.h; NULL: passive */
+        Streams *streams;           /* core/stream.h */
         Proofs *proofs;             /* core/proof.h */
         Overview *overview;         /* core/overview.h */
         VolumeUse *uses;            /* core/volume-use.h */

@@ -215,6 +215,7 @@ int links_pass_on(Links *l, const LinkCall *call, link_fn fn, void *userdata, st
                               .content_type = call->content_type,
                               .body = call->body,
                               .len = call->len };
+        const RemoteStream stream = { call->body_fd, -1 };
         int r = 0;
 
         if (!m || !m->ip[0])
@@ -232,6 +233,8 @@ int links_pass_on(Links *l, const LinkCall *call, link_fn fn, void *userdata, st
         if (r < 0)
                 return error_set(err, r, "node '%s' can't be asked: %s", call->node, strerror(-r));
         remote.ip = m->ip;
+        if (call->has_body_fd)
+                remote.stream = &stream;
         remote_set_certs(l->remote, l->certs);
         return remote_call(l->remote, &remote, fn, userdata, err);
 }

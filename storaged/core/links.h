@@ -39,6 +39,8 @@ typedef struct LinkCall {
         const char *node, *method, *target, *user, *content_type;
         const void *body;
         size_t len;
+        bool has_body_fd; /* the body comes from here; taken over if it succeeds; non-blocking */
+        int body_fd;
 } LinkCall;
 
 /* The other node's answer, whatever its status, or err. Body borrowed. */

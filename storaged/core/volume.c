@@ -16,6 +16,7 @@
 #include "core/activation.h"
 #include "core/guests.h"
 #include "core/nodes.h"
+#include "core/stream.h"
 #include "core/task.h"
 #include "core/volume-elsewhere.h"
 #include "core/volume-use.h"
@@ -226,6 +227,7 @@ static void job_free(VolumeJob *j)
         if (j->op == &volume_ops[VOLUME_UPLOAD] && j->args && json_get_string(j->args, "path"))
                 (void) unlink(json_get_string(j->args, "path")); /* a spooled file is ours to remove, however it went */
         json_object_put(j->args);
+        closep(&j->stream_fd);
         free(j->storage);
         free(j->volname);
         free(j->user);
@@ -346,13 +348,14 @@ int volume_job_submit(VolumeJob *j, const char *op, worker_done_fn done, struct 
         bool is_usable = s != NULL;
         StorageCall call = { .op = op,
                              .args = j->args,
-                             .fd = -1,
+                             .fd = j->stream_fd >= 0 ? j->stream_fd : -1,
                              .timeout_usec = j->op->timeout_s * USEC_PER_SEC,
                              .is_pure = j->op->is_pure,
                              .done = done,
                              .progress = on_progress,
                              .ask = on_ask,
                              .userdata = j };
+        int fd, r;
 
         if (!s && j->op->is_pure) /* computed: the storage may be disabled or another node's */
                 s = config_find(j->core->config, j->storage);
@@ -361,7 +364,12 @@ int volume_job_submit(VolumeJob *j, const char *op, worker_done_fn done, struct 
         call.needs_activation = j->op->is_data || (j->op->needs_activation && !s->type->is_probed);
         if (!is_usable || job_is_long(j, s)) {
                 call.timeout_usec = is_usable ? 0 : call.timeout_usec;
-                return oneshot_run(j->core, s->type, s, &call, &j->oneshot, err);
+                /* The worker gets its own; ours goes, so that the stream ends with the worker. The job may end in here. */
+                fd = j->stream_fd;
+                j->stream_fd = -EBADF;
+                r = oneshot_run(j->core, s->type, s, &call, &j->oneshot, err);
+                closep(&fd);
+                return r;
         }
         return storage_submit(j->core, s, &call, err);
 }
@@ -374,11 +382,17 @@ static void job_work(VolumeJob *j)
                 volume_job_end(j, NULL, &err);
 }
 
+static void attributes_begin(VolumeJob *j);
+
 static void job_go(VolumeJob *j)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
         int r = 0;
 
+        if (j->op == &volume_ops[VOLUME_SET_ATTRIBUTES]) {
+                attributes_begin(j);
+                return;
+        }
         if (j->op->is_writer)
                 r = volume_use_check(j->core, j->storage, j->volname, &err);
         if (r >= 0 && j->op->is_writer)
@@ -643,6 +657,30 @@ static int job_check(VolumeJob *j, const VolumeCall *call, struct storaged_error
         return 0;
 }
 
+/* A stream whose other end is on another node, node://NODE/TOKEN: the worker gets one end of a pair, the other is sent. */
+static int job_open_stream(VolumeJob *j, const VolumeCall *call, struct storaged_error *err)
+{
+        const char *url = json_get_string(j->args, call->op == VOLUME_EXPORT ? "to" : "from");
+        const char *node = url ? str_skip(url, "node://") : NULL, *slash = node ? strchr(node, '/') : NULL;
+        AUTO(freep) char *name = NULL;
+        AUTO(closep) int ours = -EBADF;
+        int r;
+
+        if ((call->op != VOLUME_EXPORT && call->op != VOLUME_IMPORT) || !slash)
+                return 0;
+        name = strndup(node, (size_t) (slash - node));
+        r = name ? stream_pair(&j->stream_fd, &ours) : -ENOMEM;
+        if (r < 0)
+                return error_set(err, r, "can't make a stream: %s", strerror(-r));
+        if (call->op == VOLUME_EXPORT)
+                r = stream_send(j->core, name, slash + 1, ours, err);
+        else if ((r = stream_offer(j->core, slash + 1, ours)) < 0)
+                (void) error_set(err, r, "can't take a stream: %s", strerror(-r));
+        if (r >= 0)
+                (void) TAKE_FD(ours);
+        return r;
+}
+
 static int job_new(Core *c, const VolumeCall *call, reply_fn fn, void *userdata, VolumeJob **ret)
 {
         VolumeJob *j = calloc(1, sizeof(*j));
@@ -653,6 +691,7 @@ static int job_new(Core *c, const VolumeCall *call, reply_fn fn, void *userdata,
         *j = (VolumeJob){
                 .core = c, .op = &volume_ops[call->op], .is_sync = call->is_sync, .fn = fn, .userdata = userdata
         };
+        j->stream_fd = -EBADF;
         j->storage = strdup(call->storage);
         j->volname = strdup(call->volname ? call->volname : "");
         j->user = strdup(call->user ? call->user : "root@pam");
@@ -680,13 +719,11 @@ void volume_call(Core *c, const VolumeCall *call, reply_fn fn, void *userdata)
                 fn(userdata, NULL, &err);
                 return;
         }
-        if (job_check(j, call, &err) < 0 || (j->op->task && !call->is_part && volume_job_open_task(j, &err) < 0)) {
+        if (job_check(j, call, &err) < 0 || job_open_stream(j, call, &err) < 0 || (j->op->task && !call->is_part && volume_job_open_task(j, &err) < 0)) {
                 volume_job_end(j, NULL, &err);
                 return;
         }
-        if (call->op == VOLUME_SET_ATTRIBUTES)
-                attributes_begin(j);
-        else if (call->op == VOLUME_COPY)
+        if (call->op == VOLUME_COPY)
                 volume_copy_begin(j);
         else
                 job_lock(j);

@@ -153,8 +153,6 @@ class NodeToNode(ClusterTest):
         path = "/nodes/n2/tasks/" + upid.replace(":", "%3A")
         wait_until(lambda: n1.d.get(path + "/status", wait=5)["status"] == "stopped", "the task on n2 ends")
         self.assertEqual(n1.d.get(path + "/status")["exitstatus"], "OK")
-        self.refused(n1.d.request("POST", "/nodes/n2/storage/only2/export",
-                                  {"volume": volid, "format": "raw+size", "to": "unix:///tmp/s"}), 501)
         self.assertLess(n1.rss(), 12 if not IS_ASAN else 10000)
 
     def test_dead_and_stopped_nodes(self):
