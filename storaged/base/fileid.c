@@ -31,7 +31,7 @@ int fileid_parse(const char *text, FileId *ret)
         FileId id;
         char rest;
 
-        if (sscanf(text, "%" SCNx64 ":%" SCNx64 ":%" SCNd64 "%c", &id.dev, &id.ino, &id.born_ns, &rest) < 3)
+        if (sscanf(text, "%" SCNx64 ":%" SCNx64 ":%" SCNd64 "%c", &id.dev, &id.ino, &id.born_ns, &rest) != 3)
                 return -EINVAL;
         *ret = id;
         return 0;
