@@ -220,7 +220,7 @@ static void to_underscores(const char *key, char ret[static 40])
 {
         size_t n = 0;
 
-        for (; key[n] && n < 39; n++)
+        for (; n < 39 && key[n]; n++)
                 ret[n] = key[n] == '-' ? '_' : key[n];
         ret[n] = '\0';
 }

@@ -22,7 +22,7 @@
 #include "multipath/work.h"
 
 #define PROBES_AT_ONCE 8
-#define PROBE_DEADLINE_MS 4000
+#define PROBE_DEADLINE_MS 4000u
 
 static int read_at(void *userdata, uint64_t offset, uint8_t *ret, size_t len)
 {
