@@ -42,9 +42,13 @@ build-fuzz/fuzz-clusterfs-%: tests/fuzz/fuzz-clusterfs-%.c $(CLUSTERFS_LIB_SRC) 
 
 CLUSTERFS_UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/clusterfs/test-*.c))
 
-.PHONY: check-clusterfs bench-clusterfs
+.PHONY: check-clusterfs bench-clusterfs clusterfs-posix
 check-clusterfs: $(B)/clusterfs $(CLUSTERFS_UNIT) ## the cluster file system alone: unit tests, one node, three nodes
 	$(Q)$(RUN_TESTS) $(CLUSTERFS_UNIT) clusterfs
 
 bench-clusterfs: $(B)/clusterfs ## its speed on one and on three nodes
 	$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/clusterfs/bench.py
+
+clusterfs-posix: $(B)/clusterfs ## what file operations do on it, on a plain directory, on pmxcfs: docs/clusterfs-posix.md
+	$(Q)STORAGED_BUILD=$(B) unshare -m /usr/bin/python3 tests/clusterfs/posix_table.py > docs/clusterfs-posix.md.new
+	$(Q)mv docs/clusterfs-posix.md.new docs/clusterfs-posix.md

@@ -63,7 +63,6 @@ void engine_deliver_change(Engine *e, Member from, const FrameHeader *h, const u
         Op op;
         int r = op_decode(body, len, &op);
 
-        (void) fault_point("clusterfs.deliver.change");
         if (r == 0) {
                 op.writer = from.nodeid;
                 r = apply(e, &op, own);
@@ -190,6 +189,7 @@ void engine_on_message(void *userdata, Member from, const void *data, size_t len
                 log_warning("node id %u sent what is no frame of clusterfs", from.nodeid);
                 return;
         }
+        (void) fault_point(frame_fault_name(h.type));
         if (h.n_parts > 1 && engine_find_peer(e, from) && from.nodeid == engine_nodeid(e))
                 outbox_delivered(e->outbox);
         if ((h.type == FRAME_STATE || h.type == FRAME_EXCUSE) &&

@@ -13,7 +13,6 @@
 #include "clusterfs/resync.h"
 #include "clusterfs/sync.h"
 
-#define VERIFY_USEC (3600 * USEC_PER_SEC)
 
 enum phase { PHASE_LOCAL, PHASE_DOWN, PHASE_WAIT, PHASE_RECEIVE, PHASE_ACTIVE, PHASE_EXCLUDED };
 

@@ -55,7 +55,7 @@ int engine_on_verify(sd_event_source *s, uint64_t usec, void *userdata)
                 (void) engine_send(e, FRAME_VERIFY, 0, 0, &b, false);
                 engine_pump(e);
         }
-        (void) sd_event_source_set_time_relative(s, VERIFY_USEC);
+        (void) sd_event_source_set_time_relative(s, e->options.verify_usec);
         (void) sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
         return 0;
 }

@@ -183,7 +183,7 @@ static int engine_start_cluster(Engine *e)
         e->outbox = outbox_new(engine_send_now, e);
         if (!e->parts || !e->outbox)
                 return -ENOMEM;
-        r = sd_event_add_time_relative(e->event, &e->verify, CLOCK_MONOTONIC, VERIFY_USEC, USEC_PER_SEC,
+        r = sd_event_add_time_relative(e->event, &e->verify, CLOCK_MONOTONIC, e->options.verify_usec, USEC_PER_SEC,
                                        engine_on_verify, e);
         return r < 0 ? r : corosync_new(e->event, CPG_GROUP, &events, &e->corosync);
 }

@@ -24,10 +24,12 @@ typedef struct EngineOptions {
         bool is_local;         /* no Corosync: one node, quorate */
         bool is_full;          /* acknowledged = on the disk here, and applied by a majority */
         uint64_t max_bytes;
-        uint64_t lock_usec; /* age at which a lock may be dropped */
+        uint64_t lock_usec;   /* age at which a lock may be dropped */
+        uint64_t verify_usec; /* how often the first member has all compare their trees */
         uint16_t wire_max, wire_min;
 } EngineOptions;
 
+#define ENGINE_VERIFY_USEC (3600 * UINT64_C(1000000))
 #define ENGINE_LOCK_USEC (120 * UINT64_C(1000000))
 
 typedef struct EngineEvents {

@@ -29,6 +29,20 @@ struct FrameParts {
         VEC(Partial) partials;
 };
 
+const char *frame_fault_name(uint16_t type)
+{
+        static const char *const names[] = {
+                [FRAME_STATE] = "clusterfs.deliver.state",   [FRAME_CHANGE] = "clusterfs.deliver.change",
+                [FRAME_ACK] = "clusterfs.deliver.ack",       [FRAME_INDEX] = "clusterfs.deliver.index",
+                [FRAME_NEED] = "clusterfs.deliver.need",     [FRAME_DATA] = "clusterfs.deliver.data",
+                [FRAME_LOG] = "clusterfs.deliver.log",       [FRAME_LOCK_ASK] = "clusterfs.deliver.lock-ask",
+                [FRAME_VERIFY] = "clusterfs.deliver.verify", [FRAME_CHECKSUM] = "clusterfs.deliver.checksum",
+                [FRAME_EXCUSE] = "clusterfs.deliver.excuse"
+        };
+
+        return type < sizeof(names) / sizeof(names[0]) && names[type] ? names[type] : "clusterfs.deliver.unknown";
+}
+
 void frame_encode_header(const FrameHeader *h, uint8_t ret[static FRAME_HEADER_SIZE])
 {
         struct {

@@ -36,7 +36,7 @@ typedef struct Options {
         const char *mount, *state, *run, *corosync_conf;
         char node[65];
         bool is_local, is_foreground, is_full, is_recovery, is_debug;
-        uint64_t max_mib, lock_seconds;
+        uint64_t max_mib, lock_seconds, verify_seconds;
         uint16_t wire_max, wire_min;
 } Options;
 
@@ -64,6 +64,7 @@ static const char usage[] =
         "  --max-size MIB        limit of all files together (default 128)\n"
         "  --corosync-conf PATH  Corosync's own configuration file (default /etc/corosync/corosync.conf)\n"
         "  --lock-timeout SEC    age at which a lock may be dropped (default 120)\n"
+        "  --verify SEC          how often the members compare their trees (default 3600)\n"
         "  --recover             put a damaged database aside, keep what can be read, and end\n"
         "  --wire-version MAX[:MIN]  for tests: pretend to speak these versions\n"
         "  --help, --version\n";
@@ -77,6 +78,7 @@ enum {
         OPT_SIZE,
         OPT_CONF,
         OPT_LOCK,
+        OPT_VERIFY,
         OPT_RECOVER,
         OPT_WIRE,
         OPT_HELP,
@@ -94,6 +96,7 @@ static const struct option long_options[] = { { "mount", required_argument, NULL
                                               { "max-size", required_argument, NULL, OPT_SIZE },
                                               { "corosync-conf", required_argument, NULL, OPT_CONF },
                                               { "lock-timeout", required_argument, NULL, OPT_LOCK },
+                                              { "verify", required_argument, NULL, OPT_VERIFY },
                                               { "recover", no_argument, NULL, OPT_RECOVER },
                                               { "wire-version", required_argument, NULL, OPT_WIRE },
                                               { "help", no_argument, NULL, OPT_HELP },
@@ -165,6 +168,8 @@ static int set_option(Options *o, int c, const char *value)
                 return parse_number(value, 1, 4096, &o->max_mib);
         case OPT_LOCK:
                 return parse_number(value, 1, 86400, &o->lock_seconds);
+        case OPT_VERIFY:
+                return parse_number(value, 1, 86400, &o->verify_seconds);
         case OPT_WIRE:
                 return parse_wire(value, o);
         case OPT_RECOVER:
@@ -317,6 +322,7 @@ static int new_engine(Daemon *d, bool local, struct storaged_error *err)
                                         .is_full = o->is_full,
                                         .max_bytes = o->max_mib << 20,
                                         .lock_usec = o->lock_seconds * USEC_PER_SEC,
+                                        .verify_usec = o->verify_seconds * USEC_PER_SEC,
                                         .wire_max = o->wire_max,
                                         .wire_min = o->wire_min };
         const EngineEvents events = { .changed = on_changed, .membership = on_membership, .userdata = d };
@@ -459,6 +465,7 @@ int main(int argc, char **argv)
                                   .is_full = true,
                                   .max_mib = TREE_SIZE_MAX_DEFAULT >> 20,
                                   .lock_seconds = ENGINE_LOCK_USEC / USEC_PER_SEC,
+                                  .verify_seconds = ENGINE_VERIFY_USEC / USEC_PER_SEC,
                                   .wire_max = FRAME_VERSION,
                                   .wire_min = FRAME_VERSION_MIN } };
         struct storaged_error err = STORAGED_ERROR_INIT;

@@ -16,7 +16,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import PROGRAM, Process, is_errno, wait_until
+from cluster import PROGRAM, REPO, Process, is_errno, wait_until
 from clustercase import cluster_why_not, get, put
 from harness import main
 
@@ -83,8 +83,12 @@ def damage(l):
 class OneNode(unittest.TestCase):
     def test_posix_behaviour(self):
         with Local() as l:
-            wrong = [f"{text}: {r}, expected {want}" for text, r, want in posix.run(l.mnt) if r != want]
-            assert not wrong, "\n".join(wrong)
+            results = posix.run(l.mnt)
+        wrong = [f"{text}: {r}, expected {want}" for text, r, want in results if r != want]
+        assert not wrong, "\n".join(wrong)
+        rows = [line.split(" | ")[:2] for line in get(os.path.join(REPO, "docs/clusterfs-posix.md")).splitlines() if line.startswith("| ")]
+        told = [(text.removeprefix("| "), r.removesuffix(" |")) for text, r in rows[1:]]
+        assert told == [(text, r) for text, r, _ in results], "make clusterfs-posix: the document is not up to date"
 
     def test_tree_survives_a_restart(self):
         with Local() as l:

@@ -122,6 +122,7 @@ class Node:
 class ClusterTest(DaemonTest):
     wants_daemon = False
     n_nodes = 3
+    node_class = Node
 
     def setUp(self):
         super().setUp()
@@ -132,7 +133,7 @@ class ClusterTest(DaemonTest):
         self.nodes = []
         self.addCleanup(self.take_down)
         for i in range(1, self.n_nodes + 1):
-            self.nodes.append(Node(self, i))
+            self.nodes.append(self.node_class(self, i))
         for n in self.nodes:
             text = CONF.format(state=os.path.join(n.root, "corosync"),
                                nodes="".join(NODE.format(ip=m.ip, name=m.name, id=m.id) for m in self.nodes))

@@ -1,0 +1,216 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""clusterfs is killed and frozen at every type of message, its database torn and its disk filled: nothing is lost.
+
+A fault point (clusterfs.deliver.TYPE) kills or stops a daemon at the moment it is about to handle a message of the type.
+Others write meanwhile: they must go on, and what was acknowledged must be on all nodes at the end.
+"""
+import contextlib
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cluster import is_errno, run, wait_until
+from clustercase import SCALE, ClusterCase, Writer, get, put, scaled
+from harness import main, slow
+
+WRITER, VICTIM, HELPER = 1, 0, 2  # the victim has the lowest id: it answers for all where one has to
+BY_JOINING = ("state", "index", "data")  # types that who comes in gets
+TYPES = ("state", "change", "ack", "index", "need", "data", "log", "lock-ask", "verify", "checksum")
+
+
+class Faults(ClusterCase):
+    OPTIONS = ("--lock-timeout", "2", "--verify", "1")
+
+    def setUp(self):
+        n = self.c[WRITER]
+        os.makedirs(n.path("priv/lock"), exist_ok=True)
+        for i in range(20):
+            put(n.path(f"many{i}"), "x" * 1000)
+        self.c.wait_same()
+
+    def forget(self, node):
+        """An empty database: this node has to be told everything."""
+        for name in os.listdir(node.state):
+            if name.startswith("clusterfs.db"):
+                os.unlink(os.path.join(node.state, name))
+
+    def provoke(self, kind):
+        """Something that makes the victim get a message of this type."""
+        writer, helper = self.c[WRITER], self.c[HELPER]
+        if kind == "need":
+            helper.stop_fs()
+            self.forget(helper)
+            helper.start_fs(wait=False)
+        elif kind == "log":
+            s = writer.subscribe()
+            s.send(json.dumps({"log": {"message": "hello", "tag": "test", "priority": 6}}).encode())
+            s.close()
+        elif kind == "lock-ask":
+            with contextlib.suppress(OSError):
+                os.makedirs(writer.path("priv/lock/asked"), exist_ok=True)
+                os.utime(writer.path("priv/lock/asked"), (0, 0))
+
+    def is_stopped(self, node):
+        with open(f"/proc/{node.clusterfs.pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] == "T"
+
+    def strike(self, kind, action):
+        victim = self.c[VICTIM]
+        victim.stop_fs()
+        if kind in BY_JOINING:
+            self.forget(victim)
+        w = Writer(self.c[WRITER], f"w{kind}{action}")
+        w.start()
+        try:
+            self.strike_with(w, kind, action, victim)
+        finally:
+            w.end()
+        for name in w.tried:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.c[WRITER].path(name))
+
+    def strike_with(self, w, kind, action, victim):
+        victim.start_fs(wait=False, env={"STORAGED_FAULTS": f"clusterfs.deliver.{kind}={action}@1"})
+
+        def struck():
+            self.provoke(kind) if kind != "need" else None
+            return not victim.clusterfs.alive() or self.is_stopped(victim)
+        if kind == "need":
+            victim.wait_writable(60)
+            self.provoke(kind)
+        try:
+            wait_until(f"{action} at {kind}", struck, 60, 0.05)
+        finally:
+            if action == "stop" and victim.clusterfs.alive():
+                self.go_on(w, kind)
+                os.kill(victim.clusterfs.pid, signal.SIGCONT)
+        if action == "kill":
+            victim.stop_fs(signal.SIGKILL)
+            run(*victim.enter("umount", "-l", f"{victim.dir}/mnt"), check=False)
+            self.go_on(w, kind)
+        self.end(victim, w)
+
+    def go_on(self, w, kind):
+        if kind != "need":  # there the third node has just lost its tree: no two are left
+            count = w.count
+            wait_until(f"the others go on after {kind}", lambda: w.count - len(w.errors) > count - len(w.errors) + 5, 40)
+
+    def end(self, victim, w):
+        victim.stop_fs(signal.SIGKILL)
+        victim.start_fs()
+        for n in self.c.nodes:
+            n.wait_writable(60)
+        w.end()
+        self.whole()
+        for n in self.c.nodes:
+            w.check(n)
+
+    def test_killed_at_each_type_of_message(self):
+        for kind in TYPES:
+            with self.subTest(kind):
+                self.strike(kind, "kill")
+
+    @slow()
+    def test_frozen_at_each_type_of_message(self):
+        for kind in TYPES if SCALE >= 1 else ("state", "change", "index", "checksum"):
+            with self.subTest(kind):
+                self.strike(kind, "stop")
+
+    def test_torn_database_is_recovered_from_the_others(self):
+        victim = self.c[VICTIM]
+        path = os.path.join(victim.state, "clusterfs.db")
+        for what in ("half", "nothing", "garbage"):
+            with self.subTest(what):
+                put(self.c[WRITER].path("torn"), what)
+                self.c.wait_same()
+                victim.stop_fs()
+                size = os.path.getsize(path)
+                if what == "garbage":
+                    with open(path, "r+b") as f:
+                        f.write(b"\xa5" * 4096)
+                else:
+                    os.truncate(path, size // 2 // 4096 * 4096 + 100 if what == "half" else 0)
+                put(self.c[WRITER].path("torn"), what + ", newer")
+                victim.start_fs(wait=False)
+                if what != "nothing":  # an empty file is a new database
+                    self.assertNotEqual(victim.clusterfs.p.wait(30), 0)
+                    self.assertIn("--recover", victim.log())
+                    argv = [a for a in victim.clusterfs.p.args if a != "-f"]
+                    r = subprocess.run([*argv, "--recover"], capture_output=True, text=True, timeout=60, check=False)
+                    self.assertEqual(r.returncode, 0, r.stderr)
+                    victim.start_fs()
+                self.whole()
+                self.assertEqual(get(victim.path("torn")), what + ", newer")
+
+    def test_full_disk_fails_own_writes_and_heals(self):
+        victim, other = self.c[VICTIM], self.c[WRITER]
+        victim.stop_fs()
+        run(*victim.enter("mount", "-t", "tmpfs", "-o", "size=4m", "none", victim.state))
+        state = victim.root + victim.state
+        victim.start_fs()
+        self.whole()
+        filler = os.path.join(state, "filler")
+        with open(filler, "wb", 0) as f:
+            try:
+                while True:
+                    f.write(b"x" * 4096)
+            except OSError as e:
+                self.assertEqual(e.errno, errno.ENOSPC)
+        refused = 0
+        for i in range(200):
+            put(other.path(f"big{i % 5}"), os.urandom(20000))  # the others go on
+            refused += is_errno(lambda i=i: put(victim.path("mine"), f"{i}" * 2000), errno.ENOSPC)
+            if refused > 3:
+                break
+        self.assertGreater(refused, 3, "the disk never was full")
+        os.unlink(filler)
+        victim.wait_writable(30)
+        put(victim.path("mine"), "at last")
+        self.whole()
+        self.assertEqual(get(other.path("mine")), "at last")
+        victim.stop_fs()
+        victim.start_fs()
+        self.whole()
+        victim.stop_fs()
+        run(*victim.enter("umount", victim.state))
+        victim.start_fs()
+        self.whole()
+
+    def test_many_files(self):
+        n = scaled(10000)
+        os.makedirs(self.c[0].path("many/files"))
+        wait_until("there", lambda: all(os.path.isdir(x.path("many/files")) for x in self.c.nodes))
+        errors = []
+
+        def make(node, numbers):
+            try:
+                for i in numbers:
+                    put(node.path(f"many/files/{i}"), f"content of {i}")
+            except OSError as e:
+                errors.append(e)
+        threads = [threading.Thread(target=make, args=(x, range(k, n, 12))) for k in range(12) for x in [self.c[k % 3]]]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(errors, [])
+        victim = self.c[VICTIM]
+        victim.stop_fs()
+        self.forget(victim)
+        victim.start_fs()
+        self.whole()
+        for x in self.c.nodes:
+            self.assertEqual(len(os.listdir(x.path("many/files"))), n)
+            self.assertEqual(get(x.path(f"many/files/{n - 1}")), f"content of {n - 1}")
+        self.tell(f"{n} files (COUNT_SCALE={SCALE:g} of 10000), RSS {[x.rss_kib() for x in self.c.nodes]} KiB")
+
+
+if __name__ == "__main__":
+    main(namespace=True)
