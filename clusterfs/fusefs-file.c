@@ -168,7 +168,11 @@ void fusefs_do_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
         Handle *h = (Handle *) (uintptr_t) fi->fh;
 
-        if (h->is_truncated && !h->is_dirty && is_open_elsewhere(fuse_req_ctx(req)->pid, ino))
+        pid_t pid = fuse_req_ctx(req)->pid;
+
+        /* Also when a child that who opened it has just forked lets go of its copy: that has not begun to write. */
+        if (h->is_truncated && !h->is_dirty &&
+            (is_open_elsewhere(pid, ino) || (pid != h->pid && is_open_elsewhere(h->pid, ino))))
                 (void) fuse_reply_err(req, 0);
         else
                 publish(fusefs_of(req), req, h);
