@@ -86,7 +86,8 @@ void harness_dir_make(Harness *h)
         assert_non_null(mkdtemp(h->dir));
         /* A storage that is not a directory is emptied by a program of its own. */
         if (getenv("CONTRACT_SETUP"))
-                assert_int_equal(run_program((const char *[]){ getenv("CONTRACT_SETUP"), h->dir, NULL }, NULL, NULL), 0);
+                assert_int_equal(run_program((const char *[]){ getenv("CONTRACT_SETUP"), h->dir, NULL }, NULL, NULL),
+                                 0);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
