@@ -52,3 +52,11 @@ bench-clusterfs: $(B)/clusterfs ## its speed on one and on three nodes
 clusterfs-posix: $(B)/clusterfs ## what file operations do on it, on a plain directory, on pmxcfs: docs/clusterfs-posix.md
 	$(Q)STORAGED_BUILD=$(B) unshare -m /usr/bin/python3 tests/clusterfs/posix_table.py > docs/clusterfs-posix.md.new
 	$(Q)mv docs/clusterfs-posix.md.new docs/clusterfs-posix.md
+
+.PHONY: soak-clusterfs
+soak-clusterfs: all test-binaries ## the tests of the cluster file system at full counts
+	$(Q)echo "clusterfs at COUNT_SCALE=$(or $(COUNT_SCALE),1) of the counts that the issues name"
+	$(Q)COUNT_SCALE=$(or $(COUNT_SCALE),1) TEST_TIMEOUT=7200 $(RUN_TESTS) --jobs 1 $(B)/tests/unit/clusterfs/test-sim \
+	   $(wildcard tests/clusterfs/test_*.py)
+
+soak: soak-clusterfs
