@@ -406,6 +406,12 @@ static void on_info_locking(void *userdata, const NodeAnswer *answers, size_t n)
 
                         j->locking = strdup(locking ? locking : "none");
                 }
+        for (size_t i = 0; i < n; i++)
+                if (json_get_uint(answers[i].data, "lvs", 0) > 0) { /* before any node's locks are stopped */
+                        fail(j, -ENOTEMPTY, "volume group \"%s\" has %llu volumes; remove them first", j->vg,
+                             (unsigned long long) json_get_uint(answers[i].data, "lvs", 0));
+                        return;
+                }
         on_unused(j, answers, n);
 }
 
