@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clusterfs/fusefs-parts.h"
 
@@ -164,15 +165,26 @@ static bool is_open_elsewhere(pid_t pid, uint64_t ino)
         return found;
 }
 
+/*
+ * The kernel flushes at each close of any descriptor, also of those that a forked child loses by exec() while its parent
+ * is still writing. Who opened the file is not done while it has it open, unless it is that process that closes: there, a
+ * shell's spare descriptor is known by nothing having been written yet.
+ */
+static bool is_for_later(const Handle *h, pid_t pid, uint64_t ino)
+{
+        char task[64];
+
+        (void) snprintf(task, sizeof(task), "/proc/%d/task/%d", h->pid, pid);
+        if (pid != h->pid && access(task, F_OK) < 0)
+                return is_open_elsewhere(h->pid, ino);
+        return h->is_truncated && !h->is_dirty && is_open_elsewhere(pid, ino);
+}
+
 void fusefs_do_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
         Handle *h = (Handle *) (uintptr_t) fi->fh;
 
-        pid_t pid = fuse_req_ctx(req)->pid;
-
-        /* Also when a child that who opened it has just forked lets go of its copy: that has not begun to write. */
-        if (h->is_truncated && !h->is_dirty &&
-            (is_open_elsewhere(pid, ino) || (pid != h->pid && is_open_elsewhere(h->pid, ino))))
+        if (handle_has_changes(h) && is_for_later(h, fuse_req_ctx(req)->pid, ino))
                 (void) fuse_reply_err(req, 0);
         else
                 publish(fusefs_of(req), req, h);

@@ -72,6 +72,19 @@ class Drafts(ClusterCase):
             assert get(c[0].path("drafts", name)) == text, name
             wait_until(name, lambda: get(c[1].path("drafts", name)) == text)
 
+    def test_child_that_loses_a_descriptor_publishes_nothing(self):
+        c = self.c
+        put(c[0].path("flushed"), "old")
+        fd = os.open(c[0].path("flushed"), CREATE)
+        subprocess.run(["true"], check=True)  # its exec() closes the copy it inherited
+        assert get(c[0].path("flushed")) == "old"
+        os.write(fd, b"ne")
+        subprocess.run(["true"], check=True)
+        assert get(c[0].path("flushed")) == "old"
+        os.write(fd, b"w")
+        os.close(fd)
+        assert get(c[0].path("flushed")) == "new"
+
     def test_attributes_through_the_descriptor(self):
         c = self.c
         os.makedirs(c[0].path("drafts"), exist_ok=True)
