@@ -35,9 +35,10 @@ class Luns(LabCase):
     next_number = 10
 
     @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
+    def bring_up(cls):
+        told = super().bring_up()
         wait_until(lambda: "error" not in json.dumps(cls.matrix()["nodes"]), "the nodes to ask each other", 60)
+        return told
 
     @classmethod
     def matrix(cls, *options, n=1):

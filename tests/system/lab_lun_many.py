@@ -38,12 +38,13 @@ class Many(LabCase):
     UP = ("--nodes", "1", "--luns", "0", "--lock", "none", "--storaged")
 
     @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
+    def bring_up(cls):
+        told = super().bring_up()
         # No rules, no daemon for paths: the kernel's 256 disks and multipathd's 64 maps are what is listed.
         node.must(cls.lab, 1, "mkdir -p /etc/multipath; printf 'defaults {\\n find_multipaths no\\n user_friendly_names no\\n}\\n' > /etc/multipath.conf; "
                               "modprobe -a dm-multipath dm-round-robin dm-service-time sd_mod sg; multipathd", timeout=60)
         node.must(cls.lab, 1, f"modprobe scsi_debug add_host={PATHS} max_luns={LUNS} vpd_use_hostno=0 dev_size_mb=8", timeout=300)
+        return told
 
     def luns(self):
         rows = json.loads(self.must(1, "pvesm lun list --output-format json", timeout=60))["luns"]
