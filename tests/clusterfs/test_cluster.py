@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import is_errno, wait_until
 from clustercase import ClusterCase, Writer, get, put
-from harness import main
+from harness import main, slow
 
 
 def percentile(values, p):
@@ -25,6 +25,7 @@ class ThreeNodes(ClusterCase):
 
     # --- ordinary work
 
+    @slow()
     def test_change_is_seen_by_others_within_50_ms(self):
         c = self.c
         stats, lists = [], []
@@ -93,6 +94,7 @@ class ThreeNodes(ClusterCase):
         assert len(taken) > 20 and len(set(taken)) == 3, taken
         self.tell(f"{len(taken)} times")
 
+    @slow()
     def test_lock_is_renewed_by_its_node_and_expires(self):
         c = self.c
         lock = "priv/lock/expire"
@@ -137,6 +139,7 @@ class ThreeNodes(ClusterCase):
             assert len(won) == 1, won
             os.unlink(c[0].path(f"excl{i}"))
 
+    @slow()
     def test_no_reader_sees_a_truncated_or_mixed_file(self):
         c = self.c
         size, stop, bad, n = 300000, [], [], [0]
@@ -218,6 +221,7 @@ class ThreeNodes(ClusterCase):
         os.rename(c[1].path("nodes/n1/qemu-server/100.conf"), c[1].path("nodes/n2/qemu-server/100.conf"))
         wait_until("moved", lambda: json.load(open(c[2].path(".vmlist")))["ids"]["100"]["node"] == "n2")
 
+    @slow()
     def test_large_writes_do_not_delay_small_ones(self):
         c = self.c
         stop, data = [], os.urandom(1 << 20)
@@ -296,6 +300,7 @@ class ThreeNodes(ClusterCase):
         assert not writers[0].errors, f"the other node saw {set(writers[0].errors)}"
         self.tell(f"{writers[0].count + writers[1].count} writes, longest on the other node {writers[0].longest:.2f} s")
 
+    @slow()
     def test_corosync_dies_and_comes_back(self):
         c = self.c
         w = Writer(c[0], "co")
@@ -325,6 +330,7 @@ class ThreeNodes(ClusterCase):
         self.whole()
         w.check(c[2])
 
+    @slow()
     def test_minority_is_read_only_and_rejoins(self):
         c = self.c
         put(c[0].path("before"), "1")
@@ -357,6 +363,7 @@ class ThreeNodes(ClusterCase):
                 w.check(n)
         self.tell(f"majority stalled {writers[0].longest:.2f} s, refused within {refused * 1000:.0f} ms, rejoin {rejoin:.2f} s")
 
+    @slow()
     def test_flapping_node_loses_nothing(self):
         c = self.c
         writers = [Writer(c[0], "fa"), Writer(c[1], "fb"), Writer(c[2], "fc")]
@@ -405,6 +412,7 @@ class ThreeNodes(ClusterCase):
         assert "removed kept.cfg" in report and "changed storage.cfg" in report and "added only-alone.cfg" in report, report
         assert any("alone" in e["msg"] and "n3" in e["msg"] for e in json.load(open(c[0].path(".clusterlog")))["data"])
 
+    @slow()
     def test_fresh_node_takes_the_tree(self):
         c = self.c
         c[1].stop_fs()
@@ -422,6 +430,7 @@ class ThreeNodes(ClusterCase):
         assert get(c[1].path("many/299")) == "299" * 50
         self.tell(f"{time.monotonic() - t:.2f} s")
 
+    @slow()
     def test_versions_meet_without_harm(self):
         """A rolling upgrade: 1 and 2 together, all 2, back; and one that can't speak with the others."""
         c = self.c
@@ -454,6 +463,7 @@ class ThreeNodes(ClusterCase):
         self.whole()
         assert get(c[1].path("wire")) == "d"
 
+    @slow()
     def test_power_cut_of_all_nodes(self):
         c = self.c
         writers = [Writer(n, f"pw{n.id}") for n in c.nodes]

@@ -123,6 +123,7 @@ class Faults(ClusterCase):
             with self.subTest(kind):
                 self.strike(kind, "stop")
 
+    @slow()
     def test_torn_database_is_recovered_from_the_others(self):
         victim = self.c[VICTIM]
         path = os.path.join(victim.state, "clusterfs.db")
@@ -149,6 +150,7 @@ class Faults(ClusterCase):
                 self.whole()
                 self.assertEqual(get(victim.path("torn")), what + ", newer")
 
+    @slow()
     def test_full_disk_fails_own_writes_and_heals(self):
         victim, other = self.c[VICTIM], self.c[WRITER]
         victim.stop_fs()
@@ -183,6 +185,7 @@ class Faults(ClusterCase):
         victim.start_fs()
         self.whole()
 
+    @slow()
     def test_many_files(self):
         n = scaled(10000)
         os.makedirs(self.c[0].path("many/files"))

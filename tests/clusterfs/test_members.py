@@ -12,13 +12,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import is_errno, wait_until
 from clustercase import ClusterCase, Writer, get, put
-from harness import main
+from harness import main, slow
 
 
 def members(node):
     return json.loads(get(node.path(".members")))["nodelist"]
 
 
+@slow()
 class Members(ClusterCase):
     def test_one_daemon_of_three_is_no_quorum(self):
         """Corosync runs everywhere, but who writes must be among a majority of daemons."""
