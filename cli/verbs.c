@@ -89,18 +89,21 @@ static const Param lun_remove_params[] = {
         {                                                                                   \
                 .name = "vgname", .flags = how, .complete = "", .text = "The volume group." \
         }
-#define P_WIPE                                                                                                            \
-        { .name = "force", .type = PARAM_BOOLEAN, .text = "With --wipe-signature: what is on the LUN may be lost." },     \
-        {                                                                                                                 \
-                .name = "wipe-signature", .hint = "type", .text = "The type of what was found on the LUN and may be wiped." \
-        }
-#define P_PATHS                                                                                               \
-        {                                                                                                     \
-                .name = "paths", .type = PARAM_INTEGER, .text = "Paths each node must have, if not as many as the best." \
-        }
-#define P_LOCKING                                                                                                     \
+#define P_WIPE                                                                                                        \
+        { .name = "force", .type = PARAM_BOOLEAN, .text = "With --wipe-signature: what is on the LUN may be lost." }, \
         {                                                                                                             \
-                .name = "locking", .complete = "sanlock dlm none", .text = "The lock manager, if not what the nodes run." \
+                .name = "wipe-signature", .hint = "type",                                                             \
+                .text = "The type of what was found on the LUN and may be wiped."                                     \
+        }
+#define P_PATHS                                                                  \
+        {                                                                        \
+                .name = "paths", .type = PARAM_INTEGER,                          \
+                .text = "Paths each node must have, if not as many as the best." \
+        }
+#define P_LOCKING                                                      \
+        {                                                              \
+                .name = "locking", .complete = "sanlock dlm none",     \
+                .text = "The lock manager, if not what the nodes run." \
         }
 
 static const Param create_vg_params[] = { P_WWID, P_VGNAME(0), P_LOCKING, P_WIPE, P_PATHS, P_END };
@@ -848,7 +851,8 @@ const Verb verb_table[] = {
           .show = show_lun_result,
           .run = run_task },
         { .name = "lun remove",
-          .text = "Takes a LUN away from all nodes. After it was unmapped on the array, the same command proves that it is gone.",
+          .text = "Takes a LUN away from all nodes. After it was unmapped on the array, the same command proves that "
+                  "it is gone.",
           .params = lun_remove_params,
           .flags = VERB_DATA,
           .method = "DELETE",
@@ -866,7 +870,8 @@ const Verb verb_table[] = {
           .method = "DELETE",
           .path = "/cluster/multipath/{wwid}" },
         { .name = "lun multipath",
-          .text = "How multipath.cfg of the cluster was applied on this node, and where the node's own configuration differs.",
+          .text = "How multipath.cfg of the cluster was applied on this node, and where the node's own configuration "
+                  "differs.",
           .params = no_params,
           .method = "GET",
           .path = NODE "/multipath",

@@ -13,7 +13,6 @@
 #include "clusterfs/resync.h"
 #include "clusterfs/sync.h"
 
-
 enum phase { PHASE_LOCAL, PHASE_DOWN, PHASE_WAIT, PHASE_RECEIVE, PHASE_ACTIVE, PHASE_EXCLUDED };
 
 /* A change of our own: from submit to its answer. */

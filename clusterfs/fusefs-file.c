@@ -166,9 +166,9 @@ static bool is_open_elsewhere(pid_t pid, uint64_t ino)
 }
 
 /*
- * The kernel flushes at each close of any descriptor, also of those that a forked child loses by exec() while its parent
- * is still writing. Who opened the file is not done while it has it open, unless it is that process that closes: there, a
- * shell's spare descriptor is known by nothing having been written yet.
+ * The kernel flushes at each close of any descriptor, also of those that a forked child loses by exec() while its
+ * parent is still writing. Who opened the file is not done while it has it open, unless it is that process that closes:
+ * there, a shell's spare descriptor is known by nothing having been written yet.
  */
 static bool is_for_later(const Handle *h, pid_t pid, uint64_t ino)
 {

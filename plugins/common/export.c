@@ -83,7 +83,7 @@ static int export_file(FileStore *fs, const char *rel, uint64_t size, Stream *s,
 }
 
 int export_guest_view(FileStore *fs, const char *rel, const char *format, const char *snap, Stream *s,
-                             struct storaged_error *err)
+                      struct storaged_error *err)
 {
         AUTO(nbd_image_close) NbdImage image = { 0 };
         uint64_t size, at = 0;

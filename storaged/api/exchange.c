@@ -81,7 +81,7 @@ static void exchange_on_done(Request *r, void *userdata)
         Exchange *x = userdata;
 
         (void) r;
-        exchange_unblock(x); /* refused in the middle: the rest is thrown away */
+        exchange_unblock(x);                /* refused in the middle: the rest is thrown away */
         if (x->state == EXCHANGE_SUSPENDED) /* else answered inside the handler, whose caller looks itself */
                 exchange_resume(x);
 }

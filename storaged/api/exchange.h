@@ -26,9 +26,9 @@ typedef struct Exchange {
         Request *request;               /* NULL until the headers are in */
         struct MHD_PostProcessor *post; /* of an upload */
         char *target;
-        uintptr_t target_end;               /* where the library's own copy of it ends */
-        int sink_fd;                        /* where the body goes as it comes; -EBADF: it is kept or spooled */
-        sd_event_source *sink_io;           /* it can take more: only while the connection waits for that */
+        uintptr_t target_end;     /* where the library's own copy of it ends */
+        int sink_fd;              /* where the body goes as it comes; -EBADF: it is kept or spooled */
+        sd_event_source *sink_io; /* it can take more: only while the connection waits for that */
         bool is_blocked;
         uint64_t discarded;                 /* bytes of a refused body */
         bool is_closing;                    /* answered 503: the server ends */

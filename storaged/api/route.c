@@ -13,10 +13,9 @@
 #include "wire/json.h"
 #include "wire/volname.h"
 
-static const Route *const tables[] = { schema_routes, storage_routes, node_routes, content_routes,
-                                       volume_routes, task_routes,    scan_routes, config_routes,
-                                       action_routes, migrate_routes, lun_routes,  ceph_routes,
-                                       cluster_routes, vg_routes };
+static const Route *const tables[] = { schema_routes, storage_routes, node_routes,    content_routes, volume_routes,
+                                       task_routes,   scan_routes,    config_routes,  action_routes,  migrate_routes,
+                                       lun_routes,    ceph_routes,    cluster_routes, vg_routes };
 
 /* The parts of paths, the same on all routes. */
 static const ParamSpec path_params[] = {
@@ -35,9 +34,16 @@ static const ParamSpec path_params[] = {
         { .name = "type", .flags = PARAM_REQUIRED, .max_length = 63, .description = "Type of storage." },
         { .name = "action", .flags = PARAM_REQUIRED, .max_length = 63, .description = "An action that the type has." },
         { .name = "wwid", .flags = PARAM_REQUIRED, .max_length = 255, .description = "A LUN's WWID." },
-        { .name = "vgname", .type = PARAM_NAME, .flags = PARAM_REQUIRED, .max_length = 127, .description = "A volume group." },
+        { .name = "vgname",
+          .type = PARAM_NAME,
+          .flags = PARAM_REQUIRED,
+          .max_length = 127,
+          .description = "A volume group." },
         { .name = "pool", .flags = PARAM_REQUIRED, .max_length = 128, .description = "Name of a Ceph pool." },
-        { .name = "token", .flags = PARAM_REQUIRED, .max_length = 32, .description = "Of a stream that is waited for." },
+        { .name = "token",
+          .flags = PARAM_REQUIRED,
+          .max_length = 32,
+          .description = "Of a stream that is waited for." },
         { .name = "kind", .flags = PARAM_REQUIRED, .max_length = 63, .description = "Type of storage to look for." },
         { 0 },
 };

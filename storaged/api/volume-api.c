@@ -143,7 +143,8 @@ static void stream(Request *r)
 /* --- tables */
 
 static const char *const modes[] = { "exclusive", "shared", "read-only", NULL };
-static const char *const stream_formats[] = { "raw+size", "tar+size", "qcow2+size", "vmdk+size", "zfs", "btrfs", "rbd+size", NULL };
+static const char *const stream_formats[] = { "raw+size", "tar+size", "qcow2+size", "vmdk+size",
+                                              "zfs",      "btrfs",    "rbd+size",   NULL };
 
 #define SNAPNAME(required)                                                                                        \
         {                                                                                                         \

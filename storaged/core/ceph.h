@@ -28,8 +28,9 @@ typedef struct CephPoolCreate {
 } CephPoolCreate;
 
 /*
- * A storage's status names checks that can be repaired: does so, as a task, if its definition has auto-repair and this node
- * is the first of those that have the storage. One node is enough, and the next one looks again when this one is gone.
+ * A storage's status names checks that can be repaired: does so, as a task, if its definition has auto-repair and this
+ * node is the first of those that have the storage. One node is enough, and the next one looks again when this one is
+ * gone.
  */
 void ceph_auto_repair(Core *c, const StorageConfig *s, const char *codes);
 

@@ -617,9 +617,7 @@ static void on_let_go(void *userdata, const char *body, size_t len, const struct
 static void runtime_let_go(StorageRuntime *rt)
 {
         const StorageConfig *s = config_find(rt->table->core->config, rt->id);
-        StorageCall call = {
-                .op = "deactivate", .fd = -1, .timeout_usec = ACTIVATE_TIMEOUT_USEC, .done = on_let_go
-        };
+        StorageCall call = { .op = "deactivate", .fd = -1, .timeout_usec = ACTIVATE_TIMEOUT_USEC, .done = on_let_go };
         Queued *q;
 
         if (!rt->type->is_probed || (s && storage_is_usable(rt->table->core, s)))

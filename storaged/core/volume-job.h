@@ -45,7 +45,7 @@ typedef struct VolumeJob {
         OneShot *oneshot;
         sd_event_source *delay; /* until then the caller waits for the end, after it gets the UPID */
         VolumeUse *use;
-        int stream_fd; /* the worker's end of a stream that goes to or comes from another node; -EBADF */
+        int stream_fd;          /* the worker's end of a stream that goes to or comes from another node; -EBADF */
         Activation *activation; /* of operations that are is_leased */
 } VolumeJob;
 

@@ -364,7 +364,8 @@ int volume_job_submit(VolumeJob *j, const char *op, worker_done_fn done, struct 
         call.needs_activation = j->op->is_data || (j->op->needs_activation && !s->type->is_probed);
         if (!is_usable || job_is_long(j, s)) {
                 call.timeout_usec = is_usable ? 0 : call.timeout_usec;
-                /* The worker gets its own; ours goes, so that the stream ends with the worker. The job may end in here. */
+                /* The worker gets its own; ours goes, so that the stream ends with the worker. The job may end in here.
+                 */
                 fd = j->stream_fd;
                 j->stream_fd = -EBADF;
                 r = oneshot_run(j->core, s->type, s, &call, &j->oneshot, err);
@@ -657,7 +658,8 @@ static int job_check(VolumeJob *j, const VolumeCall *call, struct storaged_error
         return 0;
 }
 
-/* A stream whose other end is on another node, node://NODE/TOKEN: the worker gets one end of a pair, the other is sent. */
+/* A stream whose other end is on another node, node://NODE/TOKEN: the worker gets one end of a pair, the other is sent.
+ */
 static int job_open_stream(VolumeJob *j, const VolumeCall *call, struct storaged_error *err)
 {
         const char *url = json_get_string(j->args, call->op == VOLUME_EXPORT ? "to" : "from");
@@ -719,7 +721,8 @@ void volume_call(Core *c, const VolumeCall *call, reply_fn fn, void *userdata)
                 fn(userdata, NULL, &err);
                 return;
         }
-        if (job_check(j, call, &err) < 0 || job_open_stream(j, call, &err) < 0 || (j->op->task && !call->is_part && volume_job_open_task(j, &err) < 0)) {
+        if (job_check(j, call, &err) < 0 || job_open_stream(j, call, &err) < 0 ||
+            (j->op->task && !call->is_part && volume_job_open_task(j, &err) < 0)) {
                 volume_job_end(j, NULL, &err);
                 return;
         }

@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         return 0;
                 memcpy(piece, data + done, n);
                 r = http_answer_feed(&a, piece, n, &used, &body, &len);
-                if (r >= 0 && (used > n || (len > 0 && (body < piece || body + len > piece + n)) || (used == 0 && n > 0)))
+                if (r >= 0 &&
+                    (used > n || (len > 0 && (body < piece || body + len > piece + n)) || (used == 0 && n > 0)))
                         abort();
                 free(piece);
                 if (r < 0)

@@ -50,6 +50,7 @@ static inline __attribute__((unused)) void closep(int *fd)
 
         if (*fd >= 0)
                 (void) close(*fd);
+        *fd = -EBADF; /* called twice, it must not close what has got the number since */
         errno = saved;
 }
 

@@ -86,9 +86,10 @@ struct storaged_host {
          */
         void (*give_up)(void *handle, const struct storaged_error *why);
         /*
-         * To be asked just before the step that changes something others see (a rename, an unlink, a write of metadata):
-         * 0, or -ESTALE with `err`: the cluster lock under which this call began is not this node's any more (it was
-         * stopped for longer than the lock lives), and another node may be at work. Then clean up and return that.
+         * To be asked just before the step that changes something others see (a rename, an unlink, a write of
+         * metadata): 0, or -ESTALE with `err`: the cluster lock under which this call began is not this node's any more
+         * (it was stopped for longer than the lock lives), and another node may be at work. Then clean up and return
+         * that.
          */
         int (*may_commit)(void *handle, struct storaged_error *err);
         /* append only */
@@ -185,7 +186,8 @@ enum storaged_action_flags {
         STORAGED_ACTION_STORAGE = 1 << 0, /* about a defined storage: `self` is given */
         STORAGED_ACTION_READ = 1 << 1,    /* changes nothing */
         STORAGED_ACTION_TASK = 1 << 2, /* long: a task, in a worker of its own; log lines and progress are the task's */
-        STORAGED_ACTION_SLOW = 1 << 3, /* not long enough for a task, but it may take minutes (locks of a volume group) */
+        STORAGED_ACTION_SLOW =
+                1 << 3, /* not long enough for a task, but it may take minutes (locks of a volume group) */
 };
 
 struct storaged_action {

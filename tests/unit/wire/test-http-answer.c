@@ -47,7 +47,8 @@ static void answers_are_understood_in_any_pieces(void **state)
                 { "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloXY", "hello", 200, 2 },
                 { "HTTP/1.1 404 \r\nx: y\r\ncontent-length:0\r\n\r\n", "", 404, 0 },
                 { "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", "a", 200, 0 },
-                { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nt: v\r\n\r\n!",
+                { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nt: "
+                  "v\r\n\r\n!",
                   "abc0123456789", 200, 1 },
                 { "HTTP/1.0 500 Bad\nContent-Length: 2\n\nno", "no", 500, 0 },
         };
