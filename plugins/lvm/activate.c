@@ -286,7 +286,7 @@ int lvm_holders(void *self, STORAGED_VOL, storaged_holder_fn fn, void *userdata,
 {
         Lvm *l = self;
         HolderRows h = { l->host->node, fn, userdata, 0 };
-        DmDevice d;
+        DmDevice d = { 0 };
         int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
 
         if (r == 0)

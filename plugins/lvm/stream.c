@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,7 +192,7 @@ static int import_qcow2(Lvm *l, const char *name, uint64_t size, Stream *s, stru
         int r;
 
         (void) snprintf(path, sizeof(path), "/dev/%s/%s", l->vg, name);
-        (void) snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long) ((size + 511) / 512 * 512));
+        (void) snprintf(bytes, sizeof(bytes), "%" PRIu64, (uint64_t) (size + 511) / 512 * 512);
         r = qemu_img_run(&l->fs,
                          (const char *const[]){ "qemu-img", "create", "-q", "-f", "qcow2", "-o",
                                                 "cluster_size=128k,extended_l2=on", path, bytes, NULL },

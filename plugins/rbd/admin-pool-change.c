@@ -418,7 +418,7 @@ static int check_namespaces(Admin *a, const char *pool, STORAGED_ERR)
 static int check_unused(Admin *a, const PoolMap *m, json_object *pool, STORAGED_ERR)
 {
         const char *name = ceph_json_text(pool, "pool_name"), *application = NULL, *storages = admin_get(a, "storages");
-        uint64_t n_objects = pool_count_objects(m, name);
+        uint64_t n_objects = pool_count_objects(m, name), n_foreign;
         PoolEvidence e;
         int r;
 
@@ -434,10 +434,11 @@ static int check_unused(Admin *a, const PoolMap *m, json_object *pool, STORAGED_
         if (pool_applications(pool, &application) > 1 || (application && strcmp(application, "rbd") != 0))
                 return error_set_param(err, -EBUSY, "pool-name", "pool '%s' is used by the application '%s'", name,
                                        application);
-        if (e.n_cephfs + e.n_rgw + e.n_other > 0)
-                return error_set_param(
-                        err, -EBUSY, "pool-name", "pool '%s' holds objects that are no images: %llu of %llu looked at",
-                        name, (unsigned long long) (e.n_cephfs + e.n_rgw + e.n_other), (unsigned long long) e.n_seen);
+        n_foreign = e.n_cephfs + e.n_rgw + e.n_other;
+        if (n_foreign > 0)
+                return error_set_param(err, -EBUSY, "pool-name",
+                                       "pool '%s' holds objects that are no images: %llu of %llu looked at", name,
+                                       (unsigned long long) n_foreign, (unsigned long long) e.n_seen);
         if (pool_is_erasure(pool))
                 return e.n_rbd > 0 ? error_set_param(err, -EBUSY, "pool-name",
                                                      "pool '%s' holds data of images: %llu objects", name,

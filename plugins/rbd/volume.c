@@ -12,6 +12,17 @@
 
 /* --- names */
 
+/* On failure what there was stays as it is, the caller's. */
+static int grow(void **array, size_t n, size_t size)
+{
+        void *grown = reallocarray(*array, n, size);
+
+        if (!grown)
+                return -ENOMEM;
+        *array = grown;
+        return 0;
+}
+
 /* By asking for each name in turn, one object each: a listing of a big pool would cost more than the image. */
 int volume_pick_name(RbdStore *s, uint32_t vmid, char *ret, size_t size, STORAGED_ERR)
 {
@@ -33,10 +44,11 @@ int volume_pick_name(RbdStore *s, uint32_t vmid, char *ret, size_t size, STORAGE
                         r = image_exists(s, base, err);
                 if (r <= 0)
                         break;
-                used = reallocarray(used, n + 1, sizeof(*used));
-                names = reallocarray(names, n + 1, sizeof(*names));
-                if (!used || !names) {
-                        r = error_set(err, -ENOMEM, "no memory");
+                r = grow((void **) &used, n + 1, sizeof(*used));
+                if (r >= 0)
+                        r = grow((void **) &names, n + 1, sizeof(*names));
+                if (r < 0) {
+                        (void) error_set(err, r, "no memory");
                         break;
                 }
                 (void) snprintf(used[n++], sizeof(*used), "%s", ret);
