@@ -26,4 +26,4 @@ build-fuzz/fuzz-answer: tests/fuzz/fuzz-answer.c $(filter-out cli/main.c,$(CLI_S
 	$(if $(Q),@echo "  FUZZ    $@")
 	$(Q)clang $(CPPFLAGS_OURS) -Istoraged -I. -std=gnu17 -O1 -g -w -fsanitize=fuzzer,address,undefined \
 	   -fno-sanitize-recover=undefined -ffunction-sections -fdata-sections -Wl,--gc-sections -o $@ $(filter %.c,$^) \
-	   $(LIBS_STORAGED)
+	   $(LIBS_STORAGED) $(LIBS_PVESM)

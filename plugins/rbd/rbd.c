@@ -121,10 +121,30 @@ static int find_space(RbdStore *s, struct storaged_status *ret, STORAGED_ERR)
         return 0;
 }
 
+/*
+ * A monitor that lost its quorum goes on answering those who are connected to it, from what it knew last; whoever asks
+ * another one is not answered at all. The same cluster must not look well from one node and dead from the next.
+ */
+static int ask_quorum(RbdStore *s, STORAGED_ERR)
+{
+        AUTO(ceph_jsonp) json_object *status = NULL;
+        json_object *names;
+        int r = ceph_mon(&s->cluster, &status, err, "quorum_status", NULL);
+
+        names = ceph_json_get(status, "quorum_names");
+        if (r < 0 || !json_object_is_type(names, json_type_array) || json_object_array_length(names) > 0)
+                return r;
+        return error_set(err, -ETIMEDOUT,
+                         "storage '%s': look at pool '%s': no quorum: a monitor answers, but too few are there",
+                         s->cluster.storage, s->pool);
+}
+
 static int look(RbdStore *s, struct storaged_status *ret, STORAGED_ERR)
 {
         int r = store_open(s, err);
 
+        if (r >= 0)
+                r = ask_quorum(s, err);
         if (r >= 0)
                 r = find_space(s, ret, err);
         return r < 0 ? r : ask_osd(s, err);
