@@ -148,7 +148,7 @@ class Storages(DaemonTest):
         self.assertIn("zfspool", r.message)
         self.assertEqual(self.d.config_text(), before)
         self.d.add_dir("st")
-        self.assertIn(b"zfspool: ceph\n\tcontent images\n\tpool kube\n", self.d.config_text())
+        self.assertIn(b"zfspool: ceph\n\tpool kube\n\tcontent images\n", self.d.config_text())
         self.d.delete("/storage/ceph")
 
 

@@ -6,9 +6,10 @@ import json
 import os
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from ceph import MONHOST, CephTest
+from ceph import CephTest
 from harness import main, wait_until
 
+MONHOST = "127.0.0.1"
 CODE = "POOL_APP_NOT_ENABLED"
 
 

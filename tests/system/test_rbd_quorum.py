@@ -20,7 +20,8 @@ class ThreeMonitors(FaultCase):
         ceph.mon_stop(self.lab, "a")
         try:
             ceph.wait_quorum(self.lab, "bc", 60)
-            self.d.settled("kube", "active", deadline=60)
+            self.d.settled("kube", "degraded", deadline=60)
+            self.assertIn("MON_DOWN", self.d.status("kube")["reason"])
             self.volume()
         finally:
             ceph.mon_resume(self.lab, "a")
