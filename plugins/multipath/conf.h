@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* The words of a multipath.conf: sections in braces, keywords with a value. Pure; what an administrator wrote, fuzzed.
+/* The words of a multipath.conf: sections in braces, keywords with a value. Pure; what an administrator wrote.
  */
 #include <stddef.h>
 
