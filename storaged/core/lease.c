@@ -103,7 +103,7 @@ bool lease_set_client(Lease *l, const char *node, const char *client)
 
         if (!lease_holds(l, node) || strcmp(mine, client) == 0 || strlen(client) >= STORAGED_CLIENT_MAX)
                 return false;
-        (void) strcpy(mine, client);
+        (void) snprintf(mine, STORAGED_CLIENT_MAX, "%s", client);
         return true;
 }
 
