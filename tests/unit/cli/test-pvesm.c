@@ -43,7 +43,9 @@ static struct {
         pthread_t thread;
         Scripted *script;
         StrBuf asked; /* "METHOD TARGET BODY\n"… */
-        pthread_mutex_t mutex;
+        unsigned n_connections;
+        pthread_mutex_t mutex; /* of `asked`, `script` and `n_connections` */
+        pthread_cond_t changed;
 } fake;
 
 static struct {
@@ -76,6 +78,7 @@ static void answer(int fd, const char *request)
         (void) pthread_mutex_lock(&fake.mutex);
         strbuf_addf(&fake.asked, "%s\n", request);
         s = script_find(request);
+        (void) pthread_cond_broadcast(&fake.changed);
         (void) pthread_mutex_unlock(&fake.mutex);
         s = s ? s : &unknown;
         if (s->then)
@@ -119,9 +122,14 @@ static void *serve_one(void *userdata)
                 AUTO(strbuf_deinit) StrBuf request = STRBUF_INIT;
 
                 if (!read_request(fd, &in, &request))
-                        return NULL;
+                        break;
                 answer(fd, request.data);
         }
+        (void) pthread_mutex_lock(&fake.mutex);
+        fake.n_connections--;
+        (void) pthread_cond_broadcast(&fake.changed);
+        (void) pthread_mutex_unlock(&fake.mutex);
+        return NULL;
 }
 
 static void *serve(void *userdata)
@@ -133,6 +141,9 @@ static void *serve(void *userdata)
 
                 if (fd < 0)
                         return NULL;
+                (void) pthread_mutex_lock(&fake.mutex);
+                fake.n_connections++;
+                (void) pthread_mutex_unlock(&fake.mutex);
                 if (pthread_create(&t, NULL, serve_one, (void *) (intptr_t) fd) == 0)
                         (void) pthread_detach(t);
         }
@@ -146,6 +157,7 @@ static int setup(void **state)
         (void) state;
         memset(&fake, 0, sizeof(fake));
         (void) pthread_mutex_init(&fake.mutex, NULL);
+        (void) pthread_cond_init(&fake.changed, NULL);
         (void) snprintf(fake.dir, sizeof(fake.dir), "%s/pvesm-XXXXXX",
                         getenv("TMPDIR") && strlen(getenv("TMPDIR")) < 40 ? getenv("TMPDIR") : "/tmp");
         assert_non_null(mkdtemp(fake.dir));
@@ -171,6 +183,10 @@ static int teardown(void **state)
         (void) shutdown(fake.listen_fd, SHUT_RDWR);
         (void) pthread_join(fake.thread, NULL);
         (void) close(fake.listen_fd);
+        (void) pthread_mutex_lock(&fake.mutex);
+        while (fake.n_connections > 0) /* pvesm has left: each ends; until then it answers from this test's script */
+                (void) pthread_cond_wait(&fake.changed, &fake.mutex);
+        (void) pthread_mutex_unlock(&fake.mutex);
         strbuf_deinit(&fake.asked);
         free(result.out);
         free(result.err);
@@ -510,7 +526,10 @@ static void press_interrupt(const char *request)
 {
         (void) request;
         (void) kill(getpid(), SIGINT);
-        (void) usleep(300 * 1000); /* the answer is late: what counts is that nobody waits for it */
+        (void) pthread_mutex_lock(&fake.mutex);
+        while (!strstr(fake.asked.data, "\nDELETE ")) /* this answer is later than the next question: nobody waits for it */
+                (void) pthread_cond_wait(&fake.changed, &fake.mutex);
+        (void) pthread_mutex_unlock(&fake.mutex);
 }
 
 static void interrupt_stops_the_task(void **state)
