@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A test with a cluster: brought up before the first test of the class, ended after the last, whole between them."""
+import errno
+import json
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 import unittest
 
-from cluster import Cluster, wait_until
+from cluster import Cluster, is_errno, wait_until
 from harness import KEPT
 
 SCALE = float(os.environ.get("COUNT_SCALE", "0.1"))  # of the counts that issues name: `make soak` has 1
@@ -35,6 +38,44 @@ def put(path, data):
 def get(path):
     with open(path) as f:
         return f.read()
+
+
+def told(subscription, change, path):
+    """Makes change(0), change(1)… until the subscriber is told of one (the first may be earlier than its subscription)."""
+    subscription.settimeout(0.5)
+    for i in range(40):
+        change(i)
+        try:
+            said = json.loads(subscription.recv(4096))["path"]
+        except socket.timeout:
+            continue
+        assert said.startswith(path), said
+        subscription.settimeout(5)
+        return
+    raise AssertionError(f"nobody is told of {path}")
+
+
+def renewed_past_its_life(renew, ask, life):
+    """
+    Keeps a lock that was just made alive by `renew` for longer than one life, and sees at `ask` that it is not given up. A turn
+    in which the machine slept for a life tells nothing. When it was renewed last (time.monotonic).
+    """
+    born = time.monotonic()
+    while True:
+        before = time.monotonic()
+        os.utime(renew)
+        after = time.monotonic()
+        time.sleep(life * 0.3)
+        refused = is_errno(lambda: os.utime(ask, (0, 0)), errno.EACCES)
+        now = time.monotonic()
+        if now - before > life:
+            if not os.path.exists(renew):
+                os.mkdir(renew)
+                born = now
+            continue
+        assert refused, f"it was renewed {now - before:.1f} s ago"
+        if now - born > life:
+            return after
 
 
 class Writer(threading.Thread):
