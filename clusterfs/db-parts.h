@@ -44,14 +44,16 @@ struct Db {
         sqlite3 *sql;
         sqlite3 *checkpoint_sql; /* the thread's */
         bool is_full;
-        sqlite3_stmt *stmt[ITEM_KINDS];
+        sqlite3_stmt *begin, *commit, *stmt[ITEM_KINDS];
         pthread_t thread;
         bool has_thread;
-        pthread_mutex_t mutex; /* guards running, is_done, result, stop, wal_pages */
+        pthread_mutex_t mutex; /* guards running, is_done, result, stop, is_ending_log, wal_* */
         pthread_cond_t cond;
         Batch pending, running;
         bool is_busy, is_done, stop; /* busy: a batch is running, or has ended and was not finished */
-        int result, error, wal_pages;
+        bool by_thread, is_ending_log; /* who commits the running batch; the next one is the thread's */
+        int result, error;
+        int wal_pages, wal_carried; /* in the log; of them in the database already, when it was looked at last */
         uint64_t ticket; /* of `pending` */
         int fd;
 };

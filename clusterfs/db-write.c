@@ -12,6 +12,7 @@
 
 #define CHECKPOINT_PAGES 2000
 #define CHECKPOINT_PAGES_FORCED 8000
+#define RESTART_PAGES 32000 /* 125 MiB */
 #define CHECKPOINT_IDLE_NSEC (100 * 1000000)
 
 /* The newest removals are enough: they are asked for when a node comes back. */
@@ -88,6 +89,12 @@ static int item_write(Db *db, const Item *i)
         return r == SQLITE_DONE ? 0 : db_errno(r);
 }
 
+static int run(sqlite3_stmt *s)
+{
+        (void) sqlite3_step(s);
+        return sqlite3_reset(s);
+}
+
 int db_batch_write(Db *db, const Batch *b)
 {
         int r = b->error, code;
@@ -97,7 +104,7 @@ int db_batch_write(Db *db, const Batch *b)
         r = fault_point("clusterfs.db.begin");
         if (r < 0)
                 return r;
-        code = sqlite3_exec(db->sql, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+        code = run(db->begin);
         if (code != SQLITE_OK)
                 return db_errno(code);
         for (size_t i = 0; r == 0 && i < b->items.n; i++)
@@ -105,7 +112,7 @@ int db_batch_write(Db *db, const Batch *b)
         if (r == 0)
                 r = fault_point("clusterfs.db.commit");
         if (r == 0) {
-                code = sqlite3_exec(db->sql, "COMMIT", NULL, NULL, NULL);
+                code = run(db->commit);
                 r = code == SQLITE_OK ? 0 : db_errno(code);
         }
         if (r < 0)
@@ -113,17 +120,54 @@ int db_batch_write(Db *db, const Batch *b)
         return r;
 }
 
+/* Pages in the log that were not in it when it was carried over last; the log begins anew once all of it was. */
+static int pages_to_carry(const Db *db)
+{
+        return db->wal_pages >= db->wal_carried ? db->wal_pages - db->wal_carried : db->wal_pages;
+}
+
 int db_on_wal(void *userdata, sqlite3 *sql, const char *name, int pages)
 {
         Db *db = userdata;
+        bool was_enough;
 
         (void) sql, (void) name;
         (void) pthread_mutex_lock(&db->mutex);
-        if (db->wal_pages < CHECKPOINT_PAGES && pages >= CHECKPOINT_PAGES)
-                (void) pthread_cond_signal(&db->cond);
+        was_enough = pages_to_carry(db) >= CHECKPOINT_PAGES;
+        if (pages < db->wal_pages)
+                db->wal_carried = 0;
         db->wal_pages = pages;
+        if (!was_enough && pages_to_carry(db) >= CHECKPOINT_PAGES)
+                (void) pthread_cond_signal(&db->cond);
         (void) pthread_mutex_unlock(&db->mutex);
         return SQLITE_OK;
+}
+
+static void set_ending(Db *db, bool on)
+{
+        (void) pthread_mutex_lock(&db->mutex);
+        db->is_ending_log = on;
+        (void) pthread_mutex_unlock(&db->mutex);
+}
+
+/*
+ * The log begins anew only if a commit finds all of it carried over, which never happens while commits go on during each
+ * checkpoint. One that has grown very long is therefore ended: what is left of it after a first pass, while commits come
+ * to this thread and wait (SQLite waits for one that has begun).
+ */
+static void checkpoint(Db *db, int pages)
+{
+        int frames = pages;
+
+        (void) sqlite3_wal_checkpoint_v2(db->checkpoint_sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, &frames);
+        if (pages >= RESTART_PAGES) {
+                set_ending(db, true);
+                (void) sqlite3_wal_checkpoint_v2(db->checkpoint_sql, NULL, SQLITE_CHECKPOINT_RESTART, NULL, &frames);
+                set_ending(db, false);
+        }
+        (void) pthread_mutex_lock(&db->mutex);
+        db->wal_carried = frames > 0 ? frames : pages;
+        (void) pthread_mutex_unlock(&db->mutex);
 }
 
 /*
@@ -135,11 +179,11 @@ static void wait_for_work(Db *db)
         struct timespec ts;
         int pages = db->wal_pages;
 
-        if (pages < CHECKPOINT_PAGES) {
+        if (pages_to_carry(db) < CHECKPOINT_PAGES) {
                 (void) pthread_cond_wait(&db->cond, &db->mutex);
                 return;
         }
-        if (pages < CHECKPOINT_PAGES_FORCED) {
+        if (pages_to_carry(db) < CHECKPOINT_PAGES_FORCED) {
                 (void) clock_gettime(CLOCK_MONOTONIC, &ts);
                 ts.tv_nsec += CHECKPOINT_IDLE_NSEC;
                 ts.tv_sec += ts.tv_nsec / 1000000000;
@@ -148,9 +192,8 @@ static void wait_for_work(Db *db)
                     db->wal_pages != pages)
                         return;
         }
-        db->wal_pages = 0;
         (void) pthread_mutex_unlock(&db->mutex);
-        (void) sqlite3_wal_checkpoint_v2(db->checkpoint_sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        checkpoint(db, pages);
         (void) pthread_mutex_lock(&db->mutex);
 }
 

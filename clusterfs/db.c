@@ -174,11 +174,12 @@ void db_flush(Db *db)
         db->pending = spare;
         db->ticket++;
         db->is_busy = true;
-        db->is_done = !db->is_full; /* before the mutex is given up: the thread has no business with it */
-        if (db->is_full)
+        db->by_thread = db->is_full || db->is_ending_log;
+        db->is_done = !db->by_thread; /* before the mutex is given up: the thread has no business with it */
+        if (db->by_thread)
                 (void) pthread_cond_signal(&db->cond);
         (void) pthread_mutex_unlock(&db->mutex);
-        if (!db->is_full)
+        if (!db->by_thread)
                 db->result = db_batch_write(db, &db->running);
 }
 
@@ -209,7 +210,7 @@ int db_finish(Db *db, uint64_t *ret_ticket)
         (void) pthread_mutex_unlock(&db->mutex);
         if (!done)
                 return -EAGAIN;
-        if (db->is_full)
+        if (db->by_thread)
                 (void) eventfd_read(db->fd, &v);
         *ret_ticket = db->ticket - 1;
         db->is_busy = false;
@@ -271,6 +272,13 @@ static int quick_check(Db *db, const char *path, struct storaged_error *err)
         return code == SQLITE_OK ? 0 : db_refuse_damaged(path, why ? why : "check failed", err);
 }
 
+static int prepare(Db *db, const char *path, const char *text, sqlite3_stmt **ret, struct storaged_error *err)
+{
+        int code = sqlite3_prepare_v3(db->sql, text, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL);
+
+        return code == SQLITE_OK ? 0 : db_refuse_damaged(path, sqlite3_errmsg(db->sql), err);
+}
+
 static int db_setup(Db *db, const char *path, bool full, struct storaged_error *err)
 {
         AUTO(freep) char *pragmas = NULL;
@@ -293,11 +301,12 @@ static int db_setup(Db *db, const char *path, bool full, struct storaged_error *
         r = quick_check(db, path, err);
         if (r == 0)
                 r = check_format(db, path, err);
-        for (size_t i = 0; r == 0 && i < ITEM_KINDS; i++) {
-                code = sqlite3_prepare_v3(db->sql, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &db->stmt[i], NULL);
-                if (code != SQLITE_OK)
-                        r = db_refuse_damaged(path, sqlite3_errmsg(db->sql), err);
-        }
+        for (size_t i = 0; r == 0 && i < ITEM_KINDS; i++)
+                r = prepare(db, path, statements[i], &db->stmt[i], err);
+        if (r == 0)
+                r = prepare(db, path, "BEGIN IMMEDIATE", &db->begin, err);
+        if (r == 0)
+                r = prepare(db, path, "COMMIT", &db->commit, err);
         return r;
 }
 
@@ -338,8 +347,11 @@ int db_open(const char *dir, bool full, Db **ret, struct storaged_error *err)
         if (r < 0)
                 return r;
         db->is_full = full;
-        if (sqlite3_open(path, &db->checkpoint_sql) != SQLITE_OK)
+        /* A connection that has read nothing knows of no log: it would carry over nothing, and say so to nobody. */
+        if (sqlite3_open(path, &db->checkpoint_sql) != SQLITE_OK ||
+            sqlite3_exec(db->checkpoint_sql, "SELECT format FROM state", NULL, NULL, NULL) != SQLITE_OK)
                 return error_set(err, -EIO, "can't open database %s: %s", path, sqlite3_errmsg(db->checkpoint_sql));
+        (void) sqlite3_busy_timeout(db->checkpoint_sql, 5000);
         (void) sqlite3_wal_hook(db->sql, db_on_wal, db);
         r = -pthread_create(&db->thread, NULL, db_writer, db);
         if (r < 0)
@@ -369,6 +381,8 @@ Db *db_free(Db *db)
         VEC_DEINIT(&db->running.items);
         for (size_t i = 0; i < ITEM_KINDS; i++)
                 (void) sqlite3_finalize(db->stmt[i]);
+        (void) sqlite3_finalize(db->begin);
+        (void) sqlite3_finalize(db->commit);
         (void) sqlite3_close(db->checkpoint_sql);
         (void) sqlite3_close(db->sql);
         if (db->fd >= 0)

@@ -26,6 +26,11 @@ posix = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(posix)
 
 
+def get_bytes(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
 class Local:
     """A clusterfs in local mode in a directory of its own."""
 
@@ -221,6 +226,18 @@ class OneNode(unittest.TestCase):
             time.sleep(max(0, renewed + 1.2 - time.monotonic()))
             os.utime(lock, (0, 0))
             wait_until("dropped", lambda: not os.path.exists(lock))
+
+    def test_log_of_the_database_does_not_grow_for_ever(self):
+        """Commits that never pause: each checkpoint leaves something, and the log would never begin anew."""
+        size, data, written = 0, os.urandom(128 << 10), 0
+        with Local(("--local", "--sync", "normal")) as l:
+            log = os.path.join(l.state, "clusterfs.db-wal")
+            while written < 512 << 20:
+                put(l.p("f"), data)
+                written += len(data)
+                size = max(size, os.path.getsize(log))
+            assert get_bytes(l.p("f")) == data
+            assert size < 256 << 20, f"{size >> 20} MiB"
 
     def test_memory_of_an_empty_node(self):
         with Local() as l:
