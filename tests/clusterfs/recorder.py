@@ -11,6 +11,7 @@ import random
 import threading
 import time
 
+from cluster import wait_until
 from clustercase import get, put
 from history import INITIAL, Operation, contradiction, goes_back, linearizable
 
@@ -23,7 +24,7 @@ class Client(threading.Thread):
         self.recorder, self.node, self.name = recorder, node, f"{node.name}.{number}"
         self.rng = random.Random(self.name)
         self.ops, self.plain = {r: [] for r in recorder.registers}, {r: [] for r in recorder.registers}
-        self.count = self.refused = 0
+        self.count = self.refused = self.acked = 0
         self.stamp = f"{recorder.prefix}-stamp-{self.name}"
 
     def note(self, to, kind, register, value, begin, is_sure=True):
@@ -41,6 +42,7 @@ class Client(threading.Thread):
                 os.rename(temp, self.node.path(register))
         except OSError:
             is_sure = False
+        self.acked += is_sure
         self.note(self.ops, "write", register, value, begin, is_sure)
         return is_sure
 
@@ -95,6 +97,13 @@ class Recorder:
             c.join(END)
             if c.is_alive():
                 raise AssertionError(f"a call of {c.name} does not come back")
+
+    def wait_for_writes(self, more=20):
+        """Until so many more were acknowledged: a fault or an end that comes before any write tests nothing."""
+        def acked():
+            return sum(c.acked for c in self.clients)
+        enough = acked() + more
+        wait_until("writes are acknowledged", lambda: acked() >= enough, END)
 
     def end_state(self):
         """The registers as all nodes have them now: one more read each, behind all the others."""

@@ -45,6 +45,7 @@ class Partitions(ClusterCase):
         """`fault()` breaks the network; `quorate` must go on, `cut` must refuse, until it is healed."""
         put(self.c[0].path("before"), "1")
         with Recorder(self.c.nodes) as rec:
+            rec.wait_for_writes()
             begun = time.monotonic()
             fault()
             for n in cut:
@@ -63,6 +64,7 @@ class Partitions(ClusterCase):
             for n in self.c.nodes:
                 n.wait_writable(60)
             healed = time.monotonic() - begun
+            rec.wait_for_writes()
         self.whole()
         self.same_versions()
         peace = quorate if quorate and cut else ()
