@@ -8,11 +8,15 @@
  * a unicast to the port that last sent from that address, or to every zoned port while none did. Nothing is dropped
  * that Fibre Channel would not drop: frames wait in the receiving port's queue, up to QUEUE_MAX.
  *
+ * A path can be cut between two SCSI commands: `hold` drops new ones, `busy` tells how many are not answered yet. The
+ * array's kernel needs that (tcm_fc, Linux 6.1): the end of a session waits, with locks that all sessions share, for a
+ * write whose data was lost on the way, which is for ever; no real array hangs because a cable was pulled.
+ *
  *   fc-switch CONTROL NAME=SOCKET...
  *
  * CONTROL is a Unix socket that takes commands, a line each, and answers each with a line `ok` or `error: ...`:
- * zone A B, unzone A B, up A, down A. `show` answers with a line a port (name, up|down, connected|free, frames in,
- * frames out, frames dropped, zoned ports...), then `ok`.
+ * zone A B, unzone A B, hold A B, release A B, up A, down A. `busy A B` answers with a number, `show` with a line a port
+ * (name, up|down, connected|free, frames in, frames out, frames dropped, zoned ports...), then `ok`.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,6 +40,16 @@
 #define QUEUE_MAX (32u << 20)
 #define SOCKET_BUFFER (4 << 20)
 #define LINE_LEN 256
+#define EXCHANGES_MAX 4096
+/* A frame's offsets: Ethernet's type, then 14 bytes of FCoE, then the header of Fibre Channel (FC-FS-3, 9). */
+#define ETHER_TYPE 12
+#define FC_HEADER 28
+#define FC_TYPE (FC_HEADER + 8)
+#define FC_OX_ID (FC_HEADER + 16)
+#define FC_PAYLOAD (FC_HEADER + 24)
+#define TYPE_FCOE 0x8906
+#define TYPE_ELS 0x01
+#define TYPE_FCP 0x08
 
 typedef struct Address {
         uint8_t byte[6];
@@ -46,7 +60,7 @@ typedef struct Port {
         int listener;
         int fd; /* -1: no machine */
         bool is_up;
-        bool zoned[PORTS_MAX];
+        bool zoned[PORTS_MAX], held[PORTS_MAX];
         Address addresses[ADDRESSES_MAX]; /* the latest first */
         size_t n_addresses;
         uint64_t received, sent, dropped;
@@ -56,8 +70,16 @@ typedef struct Port {
         size_t queue_begin, queue_end, queue_size;
 } Port;
 
+/* A SCSI command between two ports that was passed on, and whose status has not come back. */
+typedef struct Exchange {
+        const Port *initiator, *target;
+        uint16_t id;
+} Exchange;
+
 static Port ports[PORTS_MAX];
 static size_t n_ports;
+static Exchange exchanges[EXCHANGES_MAX];
+static size_t n_exchanges;
 
 static void die(const char *what)
 {
@@ -181,6 +203,72 @@ static void port_learn(Port *p, const uint8_t *address)
         memcpy(p->addresses[0].byte, address, sizeof(Address));
 }
 
+/* --- SCSI commands on their way */
+
+static void exchange_end(const Port *initiator, const Port *target, uint16_t id)
+{
+        for (size_t i = 0; i < n_exchanges; i++)
+                if (exchanges[i].initiator == initiator && exchanges[i].target == target && exchanges[i].id == id)
+                        exchanges[i--] = exchanges[--n_exchanges];
+}
+
+/* A login or logoff between two ports ends all that was between them. */
+static void exchange_end_all(const Port *a, const Port *b)
+{
+        for (size_t i = 0; i < n_exchanges; i++)
+                if ((exchanges[i].initiator == a && exchanges[i].target == b) ||
+                    (exchanges[i].initiator == b && exchanges[i].target == a))
+                        exchanges[i--] = exchanges[--n_exchanges];
+}
+
+static unsigned exchange_count(const Port *a, const Port *b)
+{
+        unsigned n = 0;
+
+        for (size_t i = 0; i < n_exchanges; i++)
+                if ((exchanges[i].initiator == a && exchanges[i].target == b) ||
+                    (exchanges[i].initiator == b && exchanges[i].target == a))
+                        n++;
+        return n;
+}
+
+/* Follows the commands by the routing control of their frames (FC-FS-3, 9.3); false: the frame is held back. */
+static bool exchange_follow(const Port *from, const Port *to, const uint8_t *frame, size_t len)
+{
+        enum { COMMAND = 0x06, STATUS = 0x07, LINK_SERVICE = 0x22, ABORT_TAKEN = 0x84, ABORT_REFUSED = 0x85 };
+        enum { PLOGI = 0x03, LOGO = 0x05 };
+        uint16_t id;
+
+        if (len <= FC_PAYLOAD || (frame[ETHER_TYPE] << 8 | frame[ETHER_TYPE + 1]) != TYPE_FCOE)
+                return true;
+        id = (uint16_t) (frame[FC_OX_ID] << 8 | frame[FC_OX_ID + 1]);
+        switch (frame[FC_HEADER]) {
+        case COMMAND:
+                if (frame[FC_TYPE] != TYPE_FCP)
+                        break;
+                if (from->held[to - ports])
+                        return false;
+                exchange_end(from, to, id); /* a number is used again only after its last command */
+                if (n_exchanges < EXCHANGES_MAX)
+                        exchanges[n_exchanges++] = (Exchange){ from, to, id };
+                break;
+        case LINK_SERVICE:
+                if (frame[FC_TYPE] == TYPE_ELS && (frame[FC_PAYLOAD] == PLOGI || frame[FC_PAYLOAD] == LOGO))
+                        exchange_end_all(from, to);
+                break;
+        case STATUS:
+        case ABORT_TAKEN:
+        case ABORT_REFUSED:
+                exchange_end(to, from, id);
+                break;
+        default:
+                break;
+        }
+        return true;
+}
+
+/* --- frames */
+
 /* One frame, with its length before it, from a port to whom it is for. */
 static void pass(Port *from, const uint8_t *data, size_t len)
 {
@@ -197,6 +285,10 @@ static void pass(Port *from, const uint8_t *data, size_t len)
         for (size_t i = 0; i < n_ports && !known && !(to[0] & 1); i++)
                 if (port_has_address(&ports[i], to))
                         known = &ports[i];
+        if (known && from->zoned[known - ports] && !exchange_follow(from, known, to, len - HEAD)) {
+                from->dropped++;
+                return;
+        }
         for (size_t i = 0; i < n_ports; i++)
                 if (from->zoned[i] && (!known || known == &ports[i]))
                         port_send(&ports[i], data, len);
@@ -262,6 +354,24 @@ static void show(int fd)
         answer(fd, "ok\n");
 }
 
+static void command_pair(int fd, const char *verb, Port *p, Port *q)
+{
+        bool *zoned[] = { &p->zoned[q - ports], &q->zoned[p - ports] };
+        bool *held[] = { &p->held[q - ports], &q->held[p - ports] };
+
+        if (strcmp(verb, "zone") == 0 || strcmp(verb, "unzone") == 0) {
+                *zoned[0] = *zoned[1] = verb[0] == 'z';
+        } else if (strcmp(verb, "hold") == 0 || strcmp(verb, "release") == 0) {
+                *held[0] = *held[1] = verb[0] == 'h';
+        } else if (strcmp(verb, "busy") == 0) {
+                answer(fd, "%u\n", exchange_count(p, q));
+        } else {
+                answer(fd, "error: no command '%s'\n", verb);
+                return;
+        }
+        answer(fd, "ok\n");
+}
+
 static void command(int fd, const char *line)
 {
         char verb[16] = "", a[32] = "", b[32] = "";
@@ -272,24 +382,15 @@ static void command(int fd, const char *line)
         q = port_find(b);
         if (strcmp(verb, "show") == 0) {
                 show(fd);
-                return;
-        }
-        if (strcmp(verb, "up") == 0 || strcmp(verb, "down") == 0) {
+        } else if (strcmp(verb, "up") == 0 || strcmp(verb, "down") == 0) {
                 if (p)
                         p->is_up = verb[0] == 'u';
                 answer(fd, p ? "ok\n" : "error: no port '%s'\n", a);
-                return;
-        }
-        if (strcmp(verb, "zone") != 0 && strcmp(verb, "unzone") != 0) {
-                answer(fd, "error: no command '%s'\n", verb);
-                return;
-        }
-        if (!p || !q || p == q) {
+        } else if (!p || !q || p == q) {
                 answer(fd, "error: '%s' and '%s' are not two ports\n", a, b);
-                return;
+        } else {
+                command_pair(fd, verb, p, q);
         }
-        p->zoned[q - ports] = q->zoned[p - ports] = verb[0] == 'z';
-        answer(fd, "ok\n");
 }
 
 /* One connection: lines until its end. Who connects is the lab's own command, which does not dawdle. */

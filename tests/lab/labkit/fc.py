@@ -220,15 +220,44 @@ def start_switch(lab):
     switch_commands(lab, *(f"zone {a} {b}" for a in PORTS for b in PORTS if a.startswith(ARRAY) and not b.startswith(ARRAY)))
 
 
+def hold(lab, pairs):
+    """From now on no new command passes between these pairs of ports, and those on their way have been answered. A path
+    is cut in such a moment only: what the array's kernel does about a write that was cut in two is no array's way (switch.c)."""
+    switch_commands(lab, *(f"hold {a} {b}" for a, b in pairs))
+
+    def probe():
+        return not any(map(int, switch_commands(lab, *(f"busy {a} {b}" for a, b in pairs))))
+    try:
+        wait_for(f"answers to the commands on their way over {pairs}", probe, 30, 0.01)
+    except LabError:
+        release(lab, pairs)
+        raise
+
+
+def release(lab, pairs):
+    switch_commands(lab, *(f"release {a} {b}" for a, b in pairs))
+
+
 def zone(lab, a, b, allowed):
     """Puts two ports into a zone of their own, or takes them apart; neither is told."""
-    switch_commands(lab, f"{'zone' if allowed else 'unzone'} {check_port(a)} {check_port(b)}")
+    pair = [(check_port(a), check_port(b))]
+    if allowed:
+        release(lab, pair)
+        switch_commands(lab, f"zone {a} {b}")
+    else:
+        hold(lab, pair)
+        switch_commands(lab, f"unzone {a} {b}")
 
 
 def link(lab, port, is_up):
     """Pulls or plugs the cable at a machine's port."""
     name, card = check_port(port).split(".")
+    pairs = [(port, p) for p in PORTS if p != port]
+    if not is_up:
+        hold(lab, pairs)
     machine(lab, name).set_link(f"card{card}", is_up)
+    if is_up:
+        release(lab, pairs)
 
 
 # --- up and down
