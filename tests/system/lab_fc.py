@@ -15,7 +15,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import KEPT, main, slow, wait_until
-from labcase import LAB, LabCase, only_soak
+from labcase import LAB, LabCase
 from labkit import fc
 from labkit.agent import AgentError
 
@@ -128,7 +128,6 @@ class FibreChannel(LabCase):
             self.assertEqual((topology.count("prio=50"), topology.count("prio=10")), (len(fc.LUNS), len(fc.LUNS)))
             self.tell("now", f"{node}: {', '.join(map(' '.join, own.items()))}; {fc.PATHS} paths to {len(fc.LUNS)} LUNs of IBM 2145")
 
-    @only_soak("in the last full run, beside another lab, a pulled port came back with 2 of 4 paths only and the stories after it found no SAN")
     def test_a_port_of_a_node_is_pulled(self):
         traffic = Traffic(self, "n1", 0)
         self.tell("before", f"n1: {fc.PATHS} paths; {traffic.writes()} writes done")
@@ -168,7 +167,6 @@ class FibreChannel(LabCase):
         self.tell("after", f"n2: {fc.PATHS} paths after {time.monotonic() - begin:.1f} s")
 
     @slow()
-    @only_soak("in the last full run, beside another lab, a pulled port came back with 2 of 4 paths only and the stories after it found no SAN")
     def test_a_port_of_the_array_is_pulled(self):
         traffic = Traffic(self, "n2", 1)
         begin = self.pull("link", "tgt.1", "down", back=("link", "tgt.1", "up"))
@@ -241,7 +239,6 @@ class FibreChannel(LabCase):
         return self.on(node, f"timeout -s KILL 20 dd if=/dev/zero of={fc.device(1)} bs=4096 count=1 oflag=direct conv=fsync 2>&1",
                        timeout=40)
 
-    @only_soak("in the last full run, beside another lab, a pulled port came back with 2 of 4 paths only and the stories after it found no SAN")
     def test_a_reservation_fences_the_other_node(self):
         keys = {"n1": "0x1001", "n2": "0x1002"}
         for node, key in keys.items():

@@ -112,11 +112,11 @@ class Migrate(LabCase):
         self.fault("power-cut", victim)
         survivor = target if victim == source else source
         # Whoever is alive may have the volume or not; the guest's own state on it decides what is right now.
-        runs = self.on(survivor, f"kill -0 $(cat /run/{guest.name}.pid 2> /dev/null)")[0] == 0 and guest.is_running(survivor)
+        runs = guest.is_running(survivor)
         others = [n for n in (1, 2, 3) if n != victim and n != survivor]
         self.assertFalse(any(self.active(n) for n in others), "a third node has it")
         if not runs:  # QEMU that waits for a guest which never comes, or whose guest has moved away
-            self.on(survivor, f"kill $(cat /run/{guest.name}.pid) 2> /dev/null")
+            guest.end(survivor)
         owner = survivor if runs else 3
         wait_until(lambda: self.on(owner, f"pvesm activate {self.volume} --force 1 --dead-node n{victim}", timeout=60)[0] == 0 or
                    self.on(survivor, f"pvesm deactivate {self.volume}", timeout=60) is None, f"node {owner} gets the volume", 300, 1)

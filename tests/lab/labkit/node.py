@@ -10,6 +10,7 @@ from .state import HERE, LabError, run, wait_for
 
 MEMORY = "512M"
 PROGRAMS = ("agent", "oracle")  # static, built for each lab from tests/lab/*.c, in every node at /share/bin
+GUEST_SECTORS = 2880  # of the diskette that the guest of tests/lab/counter.S boots from, at /share/counter.img
 
 
 def name(n):
@@ -41,6 +42,10 @@ def prepare(lab):
     for program in PROGRAMS:
         run(["gcc", "-D_GNU_SOURCE", "-O2", "-Wall", "-static", "-o", os.path.join(programs, program),
              os.path.join(HERE, program + ".c")])
+    image = os.path.join(lab.share, "counter.img")
+    run(["as", "--32", "-o", image + ".o", os.path.join(HERE, "counter.S")])
+    run(["ld", "-m", "elf_i386", "--oformat", "binary", "-Ttext", "0x7c00", "-o", image, image + ".o"])
+    os.truncate(image, GUEST_SECTORS * 512)
 
 
 def boot(lab, n):
