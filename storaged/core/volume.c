@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Operations on volumes. A job goes: is the storage usable, does the name parse, can the plugin do it →
- * task → lock → worker → answer. The table says which of these steps an operation has; what is special
+ * task → lock → worker → answer. The table (volume-op.c) says which of these steps an operation has; what is special
  * about one (alloc's format, list's containers, attributes in two calls) is in a function of its own.
  */
 #include "core/volume-job.h"
@@ -24,198 +24,6 @@
 #include "wire/volname.h"
 
 #define LOCK_WAIT_USEC (60 * USEC_PER_SEC)
-
-const VolumeOp volume_ops[VOLUME_OP_MAX] = {
-        [VOLUME_LIST] = { .name = "list", .schema_op = SCHEMA_OP_LIST, .timeout_s = 60, .needs_activation = true },
-        [VOLUME_STAT] = { .name = "stat",
-                          .schema_op = SCHEMA_OP_STAT,
-                          .timeout_s = 20,
-                          .has_volume = true,
-                          .is_parsed = true,
-                          .needs_activation = true },
-        [VOLUME_ALLOC] = { .name = "alloc",
-                           .schema_op = SCHEMA_OP_ALLOC,
-                           .timeout_s = 60,
-                           .is_data = true,
-                           .is_locked = true,
-                           .gives_volume = true,
-                           .changes_usage = true },
-        [VOLUME_FREE] = { .name = "free",
-                          .task = "imgdel",
-                          .schema_op = SCHEMA_OP_FREE,
-                          .timeout_s = 120,
-                          .has_volume = true,
-                          .is_parsed = true,
-                          .is_data = true,
-                          .is_locked = true,
-                          .is_writer = true,
-                          .ends_volume = true,
-                          .changes_usage = true },
-        [VOLUME_RESIZE] = { .name = "resize",
-                            .task = "resize",
-                            .schema_op = SCHEMA_OP_RESIZE,
-                            .timeout_s = 120,
-                            .has_volume = true,
-                            .is_parsed = true,
-                            .is_data = true,
-                            .is_locked = true,
-                            .is_writer = true,
-                            .changes_usage = true },
-        [VOLUME_PATH] = { .name = "path",
-                          .schema_op = SCHEMA_OP_PATH,
-                          .timeout_s = 10,
-                          .has_volume = true,
-                          .is_parsed = true,
-                          .is_pure = true },
-        [VOLUME_ACTIVATE] = { .name = "activate_volume",
-                              .schema_op = -1,
-                              .timeout_s = 60,
-                              .has_volume = true,
-                              .is_parsed = true,
-                              .is_data = true,
-                              .is_locked = true,
-                              .is_leased = true },
-        [VOLUME_DEACTIVATE] = { .name = "deactivate_volume",
-                                .schema_op = -1,
-                                .timeout_s = 60,
-                                .has_volume = true,
-                                .is_parsed = true,
-                                .is_data = true,
-                                .is_locked = true,
-                                .is_leased = true },
-        [VOLUME_HOLDERS] = { .name = "holders",
-                             .schema_op = -1,
-                             .timeout_s = 20,
-                             .has_volume = true,
-                             .is_parsed = true,
-                             .is_data = true,
-                             .is_leased = true },
-        [VOLUME_SNAPSHOT] = { .name = "snapshot",
-                              .task = "snapshot",
-                              .schema_op = SCHEMA_OP_SNAPSHOT,
-                              .has_volume = true,
-                              .is_parsed = true,
-                              .is_data = true,
-                              .is_locked = true,
-                              .is_own_worker = true,
-                              .is_writer = true,
-                              .changes_usage = true },
-        [VOLUME_ROLLBACK] = { .name = "rollback",
-                              .task = "rollback",
-                              .schema_op = SCHEMA_OP_ROLLBACK,
-                              .has_volume = true,
-                              .is_parsed = true,
-                              .is_data = true,
-                              .is_locked = true,
-                              .is_own_worker = true,
-                              .is_writer = true,
-                              .changes_usage = true },
-        [VOLUME_DELETE_SNAPSHOT] = { .name = "delete_snapshot",
-                                     .task = "delsnapshot",
-                                     .schema_op = SCHEMA_OP_DELETE_SNAPSHOT,
-                                     .has_volume = true,
-                                     .is_parsed = true,
-                                     .is_data = true,
-                                     .is_locked = true,
-                                     .is_own_worker = true,
-                                     .is_writer = true,
-                                     .changes_usage = true },
-        [VOLUME_LIST_SNAPSHOTS] = { .name = "list_snapshots",
-                                    .schema_op = SCHEMA_OP_LIST_SNAPSHOTS,
-                                    .timeout_s = 20,
-                                    .has_volume = true,
-                                    .is_parsed = true,
-                                    .needs_activation = true },
-        [VOLUME_CLONE] = { .name = "clone",
-                           .task = "clone",
-                           .schema_op = SCHEMA_OP_CLONE,
-                           .timeout_s = 120,
-                           .has_volume = true,
-                           .is_parsed = true,
-                           .is_data = true,
-                           .is_locked = true,
-                           .gives_volume = true,
-                           .changes_usage = true },
-        [VOLUME_TEMPLATE] = { .name = "template",
-                              .task = "template",
-                              .schema_op = SCHEMA_OP_TEMPLATE,
-                              .timeout_s = 120,
-                              .has_volume = true,
-                              .is_parsed = true,
-                              .is_data = true,
-                              .is_locked = true,
-                              .is_writer = true,
-                              .ends_volume = true,
-                              .gives_volume = true },
-        [VOLUME_RENAME] = { .name = "rename",
-                            .task = "rename",
-                            .schema_op = SCHEMA_OP_RENAME,
-                            .timeout_s = 120,
-                            .has_volume = true,
-                            .is_parsed = true,
-                            .is_data = true,
-                            .is_locked = true,
-                            .is_writer = true,
-                            .ends_volume = true,
-                            .gives_volume = true },
-        [VOLUME_EXPORT] = { .name = "export",
-                            .task = "export",
-                            .schema_op = SCHEMA_OP_EXPORT_STREAM,
-                            .has_volume = true,
-                            .is_parsed = true,
-                            .is_data = true,
-                            .is_own_worker = true,
-                            .is_reader = true },
-        [VOLUME_IMPORT] = { .name = "import",
-                            .task = "import",
-                            .schema_op = SCHEMA_OP_IMPORT_STREAM,
-                            .has_volume = true,
-                            .is_parsed = true,
-                            .is_data = true,
-                            .is_own_worker = true,
-                            .gives_volume = true,
-                            .changes_usage = true },
-        [VOLUME_UPLOAD] = { .name = "upload",
-                            .task = "imgupload",
-                            .schema_op = SCHEMA_OP_UPLOAD,
-                            .is_data = true,
-                            .is_own_worker = true,
-                            .gives_volume = true,
-                            .changes_usage = true },
-        [VOLUME_SET_ATTRIBUTES] = { .name = "set_notes",
-                                    .schema_op = -1,
-                                    .timeout_s = 20,
-                                    .is_locked = true,
-                                    .has_volume = true,
-                                    .is_parsed = true,
-                                    .is_data = true },
-        [VOLUME_COPY] = { .name = "copy",
-                          .task = "imgcopy",
-                          .schema_op = SCHEMA_OP_EXPORT_STREAM,
-                          .has_volume = true,
-                          .is_parsed = true,
-                          .is_data = true,
-                          .is_own_worker = true,
-                          .is_reader = true },
-        [VOLUME_HEALTH] = { .name = "health",
-                            .schema_op = SCHEMA_OP_HEALTH,
-                            .timeout_s = 60,
-                            .needs_activation = true },
-        [VOLUME_REPAIR] = { .name = "repair",
-                            .schema_op = SCHEMA_OP_REPAIR,
-                            .timeout_s = 120,
-                            .is_data = true,
-                            .is_locked = true,
-                            .changes_usage = true },
-        [VOLUME_HANDOVER] = { .name = "migrate",
-                              .schema_op = -1,
-                              .timeout_s = 60,
-                              .has_volume = true,
-                              .is_parsed = true,
-                              .is_data = true,
-                              .is_locked = true,
-                              .is_leased = true },
-};
 
 /* --- the end of a job */
 
@@ -247,7 +55,7 @@ void volume_job_end(VolumeJob *j, json_object *result, const struct storaged_err
 {
         Reply reply = { .data = result };
 
-        if (j->op->changes_usage)
+        if (volume_op_has(j->op, OP_USAGE))
                 storage_touch(j->core, j->storage);
         j->lock = cluster_lock_release(j->lock); /* before the answer: who asked may come again at once */
         j->use = volume_use_end(j->use);
@@ -279,7 +87,7 @@ static void on_done(void *userdata, const char *body, size_t len, const struct s
         Reply raw = { .raw = body, .raw_len = len };
 
         j->oneshot = NULL;
-        if (!err && j->op->ends_volume)
+        if (!err && volume_op_has(j->op, OP_ENDS_VOLUME))
                 activation_forget(j);
         if (err) {
                 failure = *err;
@@ -287,8 +95,8 @@ static void on_done(void *userdata, const char *body, size_t len, const struct s
                         (void) snprintf(failure.param, sizeof(failure.param), "%s",
                                         "filename"); /* the caller's word for it */
                 volume_job_end(j, NULL, &failure);
-        } else if (!j->task && !j->op->gives_volume) {
-                if (j->op->changes_usage)
+        } else if (!j->task && !volume_op_has(j->op, OP_GIVES_VOLUME)) {
+                if (volume_op_has(j->op, OP_USAGE))
                         storage_touch(j->core, j->storage);
                 job_answer(j, &raw, NULL);
                 job_free(j);
@@ -296,7 +104,7 @@ static void on_done(void *userdata, const char *body, size_t len, const struct s
                 (void) error_set(&failure, -EPROTO, "storage '%s': its worker's answer to '%s' can't be read",
                                  j->storage, j->op->name);
                 volume_job_end(j, NULL, &failure);
-        } else if (j->op->gives_volume) {
+        } else if (volume_op_has(j->op, OP_GIVES_VOLUME)) {
                 AUTO_JSON *volid = result_volid(j, result);
 
                 volume_job_end(j, volid, NULL);
@@ -338,8 +146,8 @@ static bool job_is_long(const VolumeJob *j, const StorageConfig *s)
 
         if (j->op == &volume_ops[VOLUME_FREE] && has_flag(s, "saferemove"))
                 return true;
-        return j->op->is_own_worker || (j->op == &volume_ops[VOLUME_ALLOC] && preallocation &&
-                                        (str_eq(preallocation, "full") || str_eq(preallocation, "falloc")));
+        return volume_op_has(j->op, OP_LONG) || (j->op == &volume_ops[VOLUME_ALLOC] && preallocation &&
+                                                 (str_eq(preallocation, "full") || str_eq(preallocation, "falloc")));
 }
 
 int volume_job_submit(VolumeJob *j, const char *op, worker_done_fn done, struct storaged_error *err)
@@ -350,18 +158,19 @@ int volume_job_submit(VolumeJob *j, const char *op, worker_done_fn done, struct 
                              .args = j->args,
                              .fd = j->stream_fd >= 0 ? j->stream_fd : -1,
                              .timeout_usec = j->op->timeout_s * USEC_PER_SEC,
-                             .is_pure = j->op->is_pure,
+                             .is_pure = volume_op_has(j->op, OP_PURE),
                              .done = done,
                              .progress = on_progress,
                              .ask = on_ask,
                              .userdata = j };
         int fd, r;
 
-        if (!s && j->op->is_pure) /* computed: the storage may be disabled or another node's */
+        if (!s && volume_op_has(j->op, OP_PURE)) /* computed: the storage may be disabled or another node's */
                 s = config_find(j->core->config, j->storage);
         if (!s)
                 return err->code;
-        call.needs_activation = j->op->is_data || (j->op->needs_activation && !s->type->is_probed);
+        call.needs_activation =
+                volume_op_has(j->op, OP_DATA) || (volume_op_has(j->op, OP_CONTROL) && !s->type->is_probed);
         if (!is_usable || job_is_long(j, s)) {
                 call.timeout_usec = is_usable ? 0 : call.timeout_usec;
                 /* The worker gets its own; ours goes, so that the stream ends with the worker. The job may end in here.
@@ -394,17 +203,17 @@ static void job_go(VolumeJob *j)
                 attributes_begin(j);
                 return;
         }
-        if (j->op->is_writer)
+        if (volume_op_has(j->op, OP_WRITES))
                 r = volume_use_check(j->core, j->storage, j->volname, &err);
-        if (r >= 0 && j->op->is_writer)
+        if (r >= 0 && volume_op_has(j->op, OP_WRITES))
                 r = activation_check_writer(j, &err);
-        if (r >= 0 && j->op->is_leased) {
+        if (r >= 0 && volume_op_has(j->op, OP_LEASED)) {
                 activation_begin(j);
                 return;
         }
         if (r < 0)
                 volume_job_end(j, NULL, &err);
-        else if (j->op->is_writer)
+        else if (volume_op_has(j->op, OP_WRITES))
                 volume_leave_elsewhere(j, job_work);
         else
                 job_work(j);
@@ -428,7 +237,7 @@ static void job_lock(VolumeJob *j)
         AUTO(freep) char *name = NULL;
         int r;
 
-        if (!j->op->is_locked) {
+        if (!volume_op_has(j->op, OP_LOCKED)) {
                 job_go(j);
                 return;
         }
@@ -600,7 +409,7 @@ static int volume_check_name(const VolumeJob *j, const StorageConfig *s, struct 
         struct storaged_volname name;
         int r;
 
-        if (!j->op->has_volume)
+        if (!volume_op_has(j->op, OP_VOLUME))
                 return 0;
         if (!j->volname[0])
                 return error_set_param(err, -EINVAL, "volume", "no volume was named");
@@ -628,7 +437,7 @@ static int job_check(VolumeJob *j, const VolumeCall *call, struct storaged_error
         const StorageConfig *s = core_find_usable(j->core, j->storage, err);
         int r;
 
-        if (!s && j->op->is_pure) {
+        if (!s && volume_op_has(j->op, OP_PURE)) {
                 s = config_find(j->core->config, j->storage);
                 if (!s || !s->type || !s->type->has_plugin || s->broken)
                         return err->code;
@@ -642,7 +451,7 @@ static int job_check(VolumeJob *j, const VolumeCall *call, struct storaged_error
                 return error_set(err, -EOPNOTSUPP, "storage '%s': type '%s' does not support '%s'", s->id, s->type_name,
                                  j->op->name);
         r = check_snapshot_name(j, call->op, err);
-        if (r >= 0 && (j->op->is_locked || j->op->changes_usage))
+        if (r >= 0 && (volume_op_has(j->op, OP_LOCKED) || volume_op_has(j->op, OP_USAGE)))
                 r = node_check_quorum(j->core, s, err);
         if (r < 0)
                 return r;
@@ -650,7 +459,7 @@ static int job_check(VolumeJob *j, const VolumeCall *call, struct storaged_error
                 return prepare_alloc(j, s, err);
         if (call->op == VOLUME_LIST)
                 return prepare_list(j, err);
-        if (j->op->is_reader) {
+        if (volume_op_has(j->op, OP_READS)) {
                 r = volume_use_begin(j->core, j->storage, j->volname, j->op->name, &j->use);
                 if (r < 0)
                         return error_set(err, r, "out of memory");
@@ -701,7 +510,7 @@ static int job_new(Core *c, const VolumeCall *call, reply_fn fn, void *userdata,
             (call->args ? json_object_deep_copy(call->args, &j->args, NULL) < 0
                         : !(j->args = json_object_new_object())))
                 r = -ENOMEM;
-        if (r >= 0 && j->op->has_volume)
+        if (r >= 0 && volume_op_has(j->op, OP_VOLUME))
                 r = json_add_string(j->args, "volume", j->volname);
         if (r < 0) {
                 job_free(j);
