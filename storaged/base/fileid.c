@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-int fileid_get(const char *path, FileId *ret)
+int fileid_look(const char *path, FileId *ret)
 {
         struct statx st;
 

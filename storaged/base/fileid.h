@@ -18,6 +18,8 @@ typedef struct FileId {
 
 /* Of the path itself, never of what a link points to; asks the file system anew. -ENOENT, … */
 int fileid_get(const char *path, FileId *ret);
+/* The same, by the calling thread whatever the file system: for threads and workers that may wait. */
+int fileid_look(const char *path, FileId *ret);
 static inline bool fileid_equal(const FileId *a, const FileId *b)
 {
         return a->dev == b->dev && a->ino == b->ino && a->born_ns == b->born_ns;

@@ -3,8 +3,9 @@
  * Files of storaged itself: configuration, secrets, task records. Not for guest data.
  * Named faults sit between the steps of a replacement, so that tests can kill the process there.
  */
-#include "base/fs.h"
+#include "base/fs-parts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -39,7 +40,7 @@ void fs_remove_temporary(const char *path)
                 (void) unlink(tmp); /* mostly there is none */
 }
 
-int fs_read_file(const char *path, size_t max, char **ret, size_t *ret_len)
+int fs_plain_read(const char *path, size_t max, char **ret, size_t *ret_len)
 {
         AUTO(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         AUTO(freep) char *buf = NULL;
@@ -101,7 +102,7 @@ int fs_write_all(int fd, const void *data, size_t len)
         return 0;
 }
 
-int fs_fsync_dir_of(const char *path)
+int fs_plain_fsync_dir_of(const char *path)
 {
         AUTO(freep) char *copy = strdup(path);
         AUTO(closep) int fd = -EBADF;
@@ -129,7 +130,7 @@ static int write_and_sync(int fd, const void *data, size_t len)
         return fsync(fd) < 0 ? -errno : 0;
 }
 
-int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode)
+int fs_plain_write(const char *path, const void *data, size_t len, mode_t mode, const _Atomic bool *is_left)
 {
         AUTO(freep) char *tmp = NULL;
         AUTO(closep) int fd = -EBADF;
@@ -145,6 +146,8 @@ int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode)
         r = write_and_sync(fd, data, len);
         if (r >= 0)
                 r = fault_point("fs.write.before-rename");
+        if (r >= 0 && is_left && *is_left)
+                r = -ECANCELED; /* nobody waits any more, and this may be another one's turn by now */
         if (r >= 0 && rename(tmp, path) < 0)
                 r = -errno;
         if (r < 0) {
@@ -154,10 +157,10 @@ int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode)
         r = fault_point("fs.write.after-rename");
         if (r < 0)
                 return r;
-        return fs_fsync_dir_of(path);
+        return fs_plain_fsync_dir_of(path);
 }
 
-int fs_mkdir_p(const char *path, mode_t mode)
+int fs_plain_mkdir_p(const char *path, mode_t mode)
 {
         AUTO(freep) char *copy = strdup(path);
 
@@ -172,4 +175,35 @@ int fs_mkdir_p(const char *path, mode_t mode)
                 *p = '/';
         }
         return mkdir(copy, mode) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int fs_plain_list_dir(const char *path, StrList *ret)
+{
+        AUTO(strlist_deinit) StrList names = STRLIST_INIT;
+        DIR *d = opendir(path);
+        struct dirent *e;
+        int r = 0;
+
+        if (!d)
+                return -errno;
+        while (r >= 0 && (errno = 0, e = readdir(d)))
+                if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, ".."))
+                        r = strlist_adds(&names, e->d_name);
+        if (r >= 0 && errno != 0)
+                r = -errno;
+        (void) closedir(d);
+        if (r < 0)
+                return r;
+        *ret = names;
+        names = STRLIST_INIT;
+        return 0;
+}
+
+const char *fs_strerror(int r)
+{
+        if (r == -ETIMEDOUT)
+                return "the cluster file system does not answer";
+        if (r == -ENOTCONN)
+                return "the cluster file system is not running here";
+        return strerror(-r);
 }

@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* Files of storaged itself: read whole with a bound, replaced atomically, directories made. */
+/*
+ * Files of storaged itself: read whole with a bound, replaced atomically, directories made. Below the guarded directory
+ * (base/guard.h) each call also fails with -ETIMEDOUT (no answer within some seconds; a change may still come about) and
+ * -ENOTCONN (the file system is not mounted); fs_strerror() has words for them.
+ */
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
+
+#include "base/str.h"
+
+/* A file as it was seen; all 0: there is none. Another content is another FsSeen. */
+typedef struct FsSeen {
+        uint64_t inode, bytes, mtime_ns;
+} FsSeen;
 
 /*
  * Reads at most `max` bytes; -EFBIG if there are more. *ret is NUL-terminated and the caller's to free;
@@ -23,3 +35,16 @@ int fs_fsync_dir_of(const char *path);
 void fs_set_temporary_tag(const char *tag);
 /* Removes what an interrupted fs_write_atomic(path) of that tag left. */
 void fs_remove_temporary(const char *path);
+/* On failure *ret is untouched; that there is no file is none. */
+int fs_look(const char *path, FsSeen *ret);
+/* The same for what can be done without: they wait a moment only. */
+int fs_glance(const char *path, FsSeen *ret);
+int fs_glance_file(const char *path, size_t max, char **ret, size_t *ret_len);
+int fs_exists(const char *path); /* 1, 0, -errno */
+/* 0 also if there is none. */
+int fs_unlink(const char *path);
+/* All but "." and "..", in no order. -ENOENT, … */
+int fs_list_dir(const char *path, StrList *ret);
+/* Sets its time to now. */
+int fs_touch(const char *path);
+const char *fs_strerror(int r);

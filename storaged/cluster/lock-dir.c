@@ -23,7 +23,8 @@
 
 #include <storaged/cleanup.h>
 
-#include "base/fs.h"
+#include "base/fs-parts.h"
+#include "base/guard.h"
 #include "base/str.h"
 
 #define NOTE_MAX 256
@@ -121,7 +122,7 @@ static void note_write(const LockDir *d)
                 return;
         fileid_print(&d->id, text);
         *strrchr(dir, '/') = '\0';
-        if (fs_mkdir_p(dir, 0700) >= 0)
+        if (fs_plain_mkdir_p(dir, 0700) >= 0)
                 fd = open(d->note, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd >= 0)
                 (void) fs_write_all(fd, text, strlen(text));
@@ -132,7 +133,7 @@ static int try_mkdir(const LockDir *d)
         int r = mkdir(d->path, 0700) < 0 ? -errno : 0;
 
         if (r == -ENOENT) {
-                r = fs_mkdir_p(d->parent, 0700);
+                r = fs_plain_mkdir_p(d->parent, 0700);
                 if (r >= 0)
                         r = mkdir(d->path, 0700) < 0 ? -errno : 0;
         }
@@ -142,8 +143,10 @@ static int try_mkdir(const LockDir *d)
 
 int lock_dir_take(LockDir *d)
 {
-        int r = try_mkdir(d);
+        int r = guard_check_mounted();
 
+        if (r >= 0)
+                r = try_mkdir(d);
         if (r == -EEXIST) {
                 lock_dir_expire(d);
                 r = try_mkdir(d);
@@ -153,7 +156,7 @@ int lock_dir_take(LockDir *d)
         if (r < 0)
                 return r;
         d->fd = open(d->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        r = d->fd < 0 ? -errno : fileid_get(d->path, &d->id);
+        r = d->fd < 0 ? -errno : fileid_look(d->path, &d->id);
         if (r < 0) {
                 (void) rmdir(d->path); /* made a moment ago, so it is ours */
                 closep(&d->fd);
@@ -170,7 +173,7 @@ bool lock_dir_is_ours(const LockDir *d)
 {
         FileId now;
 
-        return d->is_held && fileid_get(d->path, &now) >= 0 && fileid_equal(&now, &d->id);
+        return d->is_held && fileid_look(d->path, &now) >= 0 && fileid_equal(&now, &d->id);
 }
 
 /* On a plain directory looking and doing are one for all storaged; a cluster file system orders them itself. */
@@ -220,12 +223,12 @@ int lock_dir_drop(LockDir *d)
 
 int64_t lock_dir_get_age(const LockDir *d)
 {
-        struct stat st;
+        FsSeen seen;
         int64_t age;
 
-        if (lstat(d->path, &st) < 0)
+        if (fs_glance(d->path, &seen) < 0 || seen.inode == 0)
                 return -1;
-        age = (int64_t) time(NULL) - (int64_t) st.st_mtim.tv_sec;
+        age = (int64_t) time(NULL) - (int64_t) (seen.mtime_ns / UINT64_C(1000000000));
         return age < 0 ? 0 : age;
 }
 
@@ -236,7 +239,7 @@ static int recover_one(const char *path, const char *note)
         FileId noted, now;
 
         if (fs_read_file(note, NOTE_MAX, &text, NULL) < 0 || fileid_parse(text, &noted) < 0 ||
-            fileid_get(path, &now) < 0 || !fileid_equal(&noted, &now))
+            fileid_look(path, &now) < 0 || !fileid_equal(&noted, &now))
                 return 0;
         return rmdir(path) < 0 ? 0 : 1;
 }

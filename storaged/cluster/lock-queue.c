@@ -16,6 +16,8 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/fs.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "cluster/membership.h"
 
@@ -112,7 +114,7 @@ static void queue_fail_all(LockQueue *q, int error)
                                          q->name, q->dir.parent);
                 else
                         (void) error_set(&lock->error, error, "can't take cluster lock '%s' in %s: %s", q->name,
-                                         q->dir.parent, strerror(-error));
+                                         q->dir.parent, fs_strerror(error));
                 lock_fail(lock);
         }
         lock_queue_tidy(q);
@@ -138,7 +140,7 @@ static void queue_begin(LockQueue *q, enum lock_work work)
 
         q->work = work;
         q->begun_usec = clock_usec(CLOCK_BOOTTIME);
-        l->may_block = l->may_block || lock_dir_is_fuse(&q->dir);
+        l->may_block = l->may_block || guard_covers(q->dir.path) || lock_dir_is_fuse(&q->dir);
         if (l->may_block && offload_submit(l->offload, &q->job) >= 0)
                 return;
         work_run(&q->job);

@@ -11,23 +11,19 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/member-source.h"
 
 #define ONLINE_MAX 256u
 
-typedef struct ConfSeen {
-        uint64_t inode, bytes, mtime_ns;
-} ConfSeen;
-
 struct Membership {
         char *node;
         StrList conf;
-        ConfSeen seen; /* the first of them that exists; all 0: none */
+        FsSeen seen; /* the first of them that exists; all 0: none */
         sd_event *event;
         MemberSource *source;
         MemberList list;
@@ -155,16 +151,16 @@ static void on_lost(void *userdata)
 
 /* --- there is a cluster, or there is none */
 
-static ConfSeen conf_look(const Membership *m)
+static int conf_look(const Membership *m, FsSeen *ret)
 {
-        struct stat st;
+        FsSeen seen = { 0 };
+        int r = 0;
 
-        for (size_t i = 0; i < m->conf.n; i++)
-                if (stat(m->conf.items[i], &st) == 0)
-                        return (ConfSeen){ (uint64_t) st.st_ino, (uint64_t) st.st_size,
-                                           (uint64_t) st.st_mtim.tv_sec * UINT64_C(1000000000) +
-                                                   (uint64_t) st.st_mtim.tv_nsec };
-        return (ConfSeen){ 0 };
+        for (size_t i = 0; r >= 0 && i < m->conf.n && seen.inode == 0; i++)
+                r = fs_glance(m->conf.items[i], &seen);
+        if (r >= 0)
+                *ret = seen;
+        return r;
 }
 
 static void membership_join(Membership *m)
@@ -182,9 +178,12 @@ static void membership_join(Membership *m)
 
 void membership_refresh(Membership *m)
 {
-        ConfSeen now = conf_look(m);
-        bool is_there = now.inode != 0;
+        FsSeen now;
+        bool is_there;
 
+        if (conf_look(m, &now) < 0)
+                return; /* a cluster file system that does not answer says nothing about the cluster */
+        is_there = now.inode != 0;
         if (memcmp(&now, &m->seen, sizeof(now)) == 0)
                 return;
         m->seen = now;

@@ -122,7 +122,7 @@ static bool version_has_changed(Watch *w)
         char digest[DIGEST_SHA1_HEX];
         size_t len = 0;
 
-        if (fs_read_file(w->version, VERSION_MAX, &text, &len) < 0)
+        if (fs_glance_file(w->version, VERSION_MAX, &text, &len) < 0)
                 return false;
         digest_sha1_hex(text, len, digest);
         if (str_eq(digest, w->digest))
@@ -175,6 +175,11 @@ int watch_new(Watch **ret, const char *cluster, const char *socket, sd_event *ev
         }
         *ret = TAKE(w);
         return 0;
+}
+
+bool watch_is_told(const Watch *w)
+{
+        return w && w->was_subscribed;
 }
 
 Watch *watch_free(Watch *w)

@@ -8,12 +8,15 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "cluster/lock.h"
@@ -34,6 +37,7 @@
 
 #define CONFIG_SIZE_MAX (16u << 20)
 #define DESCRIBE_TIMEOUT_MS 10000
+#define REREAD_USEC USEC_PER_SEC
 
 /* --- plugins */
 
@@ -100,25 +104,17 @@ static void log_config_warnings(const Core *c)
                 log_warning("%s:%u: %s", c->paths.config, c->config->warnings[i].line, c->config->warnings[i].text);
 }
 
-static struct ConfigSeen config_look(const Core *c)
-{
-        struct stat st;
-
-        if (stat(c->paths.config, &st) < 0)
-                return (struct ConfigSeen){ 0 };
-        return (struct ConfigSeen){ (uint64_t) st.st_ino, (uint64_t) st.st_size,
-                                    (uint64_t) st.st_mtim.tv_sec * UINT64_C(1000000000) +
-                                            (uint64_t) st.st_mtim.tv_nsec };
-}
-
 void core_freshen_config(Core *c)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
-        struct ConfigSeen now = config_look(c);
+        FsSeen now;
 
         membership_refresh(c->members);
         multipath_config_freshen(c);
-        if (memcmp(&now, &c->config_seen, sizeof(now)) != 0 && core_reload_config(c, &err) < 0)
+        /* Where the file system does not answer, what was read last goes on to hold. */
+        if (fs_glance(c->paths.config, &now) < 0)
+                return;
+        if ((c->is_config_old || memcmp(&now, &c->config_seen, sizeof(now)) != 0) && core_reload_config(c, &err) < 0)
                 log_error("%s", err.text);
 }
 
@@ -130,10 +126,13 @@ int core_reload_config(Core *c, struct storaged_error *err)
         size_t len = 0;
         int r;
 
-        c->config_seen = config_look(c); /* before reading: a change in between is seen as one */
-        r = fs_read_file(c->paths.config, CONFIG_SIZE_MAX, &text, &len);
+        c->is_config_old = true;
+        r = fs_look(c->paths.config, &c->config_seen); /* before reading: a change in between is seen as one */
+        if (r >= 0)
+                r = fs_read_file(c->paths.config, CONFIG_SIZE_MAX, &text, &len);
         if (r < 0 && r != -ENOENT)
-                return error_set(err, r, "can't read %s: %s", c->paths.config, strerror(-r));
+                return error_set(err, r, "can't read %s: %s", c->paths.config, fs_strerror(r));
+        c->is_config_old = false;
         digest_sha1_hex(text ? text : "", len, digest);
         if (c->config && str_eq(digest, c->config->digest))
                 return 0;
@@ -163,13 +162,56 @@ static int on_config_event(sd_event_source *source, const struct inotify_event *
         return 0;
 }
 
+/* Once a file system in user space was seen there, it is one for good: calls on it are bounded. May block. */
+static void core_guard(Core *c)
+{
+        struct statfs st;
+
+        if (!guard_covers(c->paths.cluster) && statfs(c->paths.cluster, &st) == 0 && (unsigned long) st.f_type == FUSE_SUPER_MAGIC &&
+            guard_set(c->paths.cluster) < 0)
+                log_error("out of memory: a cluster file system that does not answer will stop this daemon");
+}
+
+/* Nobody may ask for a long time: what could not be read is tried again until it could. */
+static int on_reread(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        Core *c = userdata;
+
+        (void) usec;
+        if (!c->is_config_old || core_reload_config(c, &err) >= 0)
+                return 0;
+        (void) sd_event_source_set_time_relative(source, REREAD_USEC);
+        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        return 0;
+}
+
+static void core_reread_later(Core *c)
+{
+        int r = 0;
+
+        if (!c->reread)
+                r = sd_event_add_time_relative(c->event, &c->reread, CLOCK_MONOTONIC, REREAD_USEC, 0, on_reread, c);
+        if (r >= 0)
+                r = sd_event_source_set_time_relative(c->reread, REREAD_USEC);
+        if (r >= 0)
+                (void) sd_event_source_set_enabled(c->reread, SD_EVENT_ONESHOT);
+}
+
 /* On a cluster file system, where inotify does not see what other nodes do. */
 static void on_cluster_change(void *userdata, const char *path)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
+        Core *c = userdata;
 
-        if ((!path || str_eq(path, "storage.cfg")) && core_reload_config(userdata, &err) < 0)
+        if (!path)
+                core_guard(c);
+        if ((!path || str_eq(path, "storage.cfg")) && core_reload_config(c, &err) < 0) {
                 log_error("%s", err.text);
+                core_reread_later(c);
+        }
+        if (c->recovery && (!path || str_skip(path, "priv/storaged/tickets")))
+                recovery_look(c->recovery);
 }
 
 static int core_watch(Core *c, struct storaged_error *err)
@@ -402,6 +444,7 @@ int core_new(Core **ret, const CoreOptions *o, sd_event *event, struct storaged_
         r = core_watch(c, err);
         if (r < 0)
                 return r;
+        core_guard(c); /* until here the daemon may wait as long as it takes */
         *ret = TAKE(c);
         return 0;
 }
@@ -410,6 +453,8 @@ Core *core_free(Core *c)
 {
         if (!c)
                 return NULL;
+        free(c->containers);
+        c->reread = sd_event_source_disable_unref(c->reread);
         c->watch = watch_free(c->watch);
         (void) sd_event_source_disable_unref(c->config_watch);
         c->is_stopping = true;

@@ -12,6 +12,7 @@
 #include <storaged/error.h>
 #include <systemd/sd-event.h>
 
+#include "base/fs.h"
 #include "base/paths.h"
 #include "core/config.h"
 #include "core/schema.h"
@@ -53,9 +54,8 @@ typedef struct Core {
         sd_event *event;
         Schema *schema;
         Config *config;     /* the current snapshot; replaced as a whole */
-        struct ConfigSeen { /* the file as it was read; all 0: absent */
-                uint64_t inode, bytes, mtime_ns;
-        } config_seen;
+        FsSeen config_seen; /* the file as it was read */
+        bool is_config_old; /* the last reading failed */
         WorkerPool *workers;
         StorageTable *storages;     /* core/storage.h */
         TaskStore *tasks;           /* core/task.h */
@@ -71,7 +71,9 @@ typedef struct Core {
         VolumeUse *uses;            /* core/volume-use.h */
         Recovery *recovery;         /* core/migrate.h */
         unsigned gone_after_s;      /* CoreOptions */
-        sd_event_source *config_watch;
+        uint32_t *containers;       /* vmids, as the cluster directory had them last */
+        size_t n_containers;
+        sd_event_source *config_watch, *reread;
         bool is_stopping;    /* nothing new is begun */
         bool is_passive;     /* storages, tasks and locks are NULL */
         int root_lock;       /* two daemons on one root would undo each other's work */

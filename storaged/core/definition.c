@@ -172,9 +172,14 @@ static int edit_write(Edit *e, struct storaged_error *err)
         r = fault;
         if (r >= 0)
                 r = fs_write_atomic(e->core->paths.config, e->text, strlen(e->text), CONFIG_MODE);
+        if (r == -ETIMEDOUT)
+                return error_set(err, r,
+                                 "storage '%s': can't write %s: the cluster file system stopped answering meanwhile; "
+                                 "look what is there when it answers again",
+                                 e->id, e->core->paths.config);
         if (r < 0)
                 return error_set(err, r, "storage '%s': can't write %s: %s; it is unchanged", e->id,
-                                 e->core->paths.config, strerror(-r));
+                                 e->core->paths.config, fs_strerror(r));
         (void) fault_point("config.after-write");
         return 0;
 }

@@ -93,11 +93,11 @@ static void check_cluster_directory(Doctor *d)
         if (str_printf(&path, "%s/storaged-doctor-%s", c->paths.priv, c->node) < 0)
                 return;
         r = fs_write_atomic(path, "", 0, 0600);
-        (void) unlink(path);
+        (void) fs_unlink(path);
         if (r < 0)
                 doctor_row(d, "error", "CLUSTER_DIRECTORY_READ_ONLY", c->paths.cluster,
                            "look at the cluster file system's log, its space and its quorum",
-                           "the cluster directory (on %s) can't be written: %s", type, strerror(-r));
+                           "the cluster directory (on %s) can't be written: %s", type, fs_strerror(r));
         else
                 doctor_row(d, "ok", "CLUSTER_DIRECTORY", c->paths.cluster, NULL, "on %s, can be written", type);
 }
@@ -125,31 +125,31 @@ static void check_certificate(Doctor *d)
                            (long long) days);
 }
 
-typedef void (*entry_fn)(Doctor *d, const char *path, const char *name, const struct stat *st, unsigned *n);
+typedef void (*entry_fn)(Doctor *d, const char *path, const char *name, unsigned *n);
 
 static unsigned each_entry(Doctor *d, const char *dir, entry_fn fn)
 {
-        DIR *dp = opendir(dir);
-        struct dirent *e;
+        AUTO(strlist_deinit) StrList names = STRLIST_INIT;
         unsigned n = 0;
 
-        while (dp && n < NAMES_MAX && (e = readdir(dp))) {
+        (void) fs_list_dir(dir, &names); /* one that is not there has no entries */
+        for (size_t i = 0; i < names.n && n < NAMES_MAX; i++) {
                 AUTO(freep) char *path = NULL;
-                struct stat st;
 
-                if (e->d_name[0] != '.' && str_printf(&path, "%s/%s", dir, e->d_name) >= 0 && lstat(path, &st) == 0)
-                        fn(d, path, e->d_name, &st, &n);
+                if (names.items[i][0] != '.' && str_printf(&path, "%s/%s", dir, names.items[i]) >= 0)
+                        fn(d, path, names.items[i], &n);
         }
-        if (dp)
-                (void) closedir(dp);
         return n;
 }
 
-static void look_at_lock(Doctor *d, const char *path, const char *name, const struct stat *st, unsigned *n)
+static void look_at_lock(Doctor *d, const char *path, const char *name, unsigned *n)
 {
-        long age = (long) (time(NULL) - st->st_mtim.tv_sec);
+        FsSeen seen;
+        long age;
 
-        (void) path;
+        if (fs_look(path, &seen) < 0 || seen.inode == 0)
+                return;
+        age = (long) (time(NULL) - (time_t) (seen.mtime_ns / UINT64_C(1000000000)));
         if (age <= LOCK_LIFE_S + 30)
                 return;
         (*n)++;
@@ -193,13 +193,13 @@ static void check_tickets(Doctor *d)
                 doctor_row(d, "ok", "TICKETS", NULL, NULL, "%zu migration(s) under way, none expired", volumes.n);
 }
 
-static void look_at_lease(Doctor *d, const char *path, const char *name, const struct stat *st, unsigned *n)
+static void look_at_lease(Doctor *d, const char *path, const char *name, unsigned *n)
 {
         const Core *c = doctor_core(d);
         AUTO_JSON *record = NULL;
         const char *node, *volume;
 
-        if (!S_ISREG(st->st_mode) || record_read(path, &record) < 0)
+        if (record_read(path, &record) < 0)
                 return;
         node = json_get_string(record, "node");
         volume = json_get_string(record, "volume");
@@ -211,11 +211,10 @@ static void look_at_lease(Doctor *d, const char *path, const char *name, const s
                    "'%s' is held by node '%s', which is no member of the cluster", volume ? volume : name, node);
 }
 
-static void look_at_storage_of_leases(Doctor *d, const char *path, const char *name, const struct stat *st, unsigned *n)
+static void look_at_storage_of_leases(Doctor *d, const char *path, const char *name, unsigned *n)
 {
         (void) name;
-        if (S_ISDIR(st->st_mode))
-                *n += each_entry(d, path, look_at_lease);
+        *n += each_entry(d, path, look_at_lease);
 }
 
 static void check_leases(Doctor *d)

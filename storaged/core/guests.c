@@ -5,14 +5,13 @@
  */
 #include "core/guests.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/fs.h"
 #include "base/parse.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -21,25 +20,22 @@ typedef VEC(uint32_t) VmidVec;
 
 static int add_node(const char *nodes, const char *node, VmidVec *vmids)
 {
+        AUTO(strlist_deinit) StrList names = STRLIST_INIT;
         AUTO(freep) char *path = NULL;
-        struct dirent *e;
-        DIR *d;
         int r = str_printf(&path, "%s/%s/lxc", nodes, node);
 
+        if (r >= 0)
+                r = fs_list_dir(path, &names);
         if (r < 0)
-                return r;
-        d = opendir(path);
-        if (!d)
-                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-        while (r >= 0 && (e = readdir(d))) {
+                return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+        for (size_t i = 0; r >= 0 && i < names.n; i++) {
+                const char *name = names.items[i];
                 uint32_t vmid;
 
-                if (!str_ends_with(e->d_name, ".conf") ||
-                    parse_vmid(e->d_name, strlen(e->d_name) - strlen(".conf"), &vmid) < 0)
+                if (!str_ends_with(name, ".conf") || parse_vmid(name, strlen(name) - strlen(".conf"), &vmid) < 0)
                         continue;
                 r = vmids->n >= GUESTS_MAX ? -E2BIG : VEC_PUSH(vmids, vmid);
         }
-        (void) closedir(d);
         return r;
 }
 
@@ -55,15 +51,14 @@ static bool is_on_node(const Paths *p, uint32_t vmid, const char *node)
         AUTO(freep) char *path = NULL;
 
         return str_printf(&path, "%s/nodes/%s/qemu-server/%u.conf", p->cluster, node, vmid) >= 0 &&
-               access(path, F_OK) == 0;
+               fs_exists(path) > 0;
 }
 
 int guests_find_node(const Paths *p, uint32_t vmid, const char *first, char ret_node[static GUEST_NODE_MAX])
 {
+        AUTO(strlist_deinit) StrList names = STRLIST_INIT;
         AUTO(freep) char *nodes = NULL;
-        struct dirent *e;
-        int r = -ENOENT;
-        DIR *d;
+        int r;
 
         if (first && is_on_node(p, vmid, first)) {
                 (void) snprintf(ret_node, GUEST_NODE_MAX, "%s", first);
@@ -71,37 +66,32 @@ int guests_find_node(const Paths *p, uint32_t vmid, const char *first, char ret_
         }
         if (str_printf(&nodes, "%s/nodes", p->cluster) < 0)
                 return -ENOMEM;
-        d = opendir(nodes);
-        if (!d)
-                return errno == ENOTDIR ? -ENOENT : -errno;
-        while (r < 0 && (e = readdir(d)))
-                if (e->d_name[0] != '.' && is_on_node(p, vmid, e->d_name)) {
-                        (void) snprintf(ret_node, GUEST_NODE_MAX, "%s", e->d_name);
-                        r = 0;
+        r = fs_list_dir(nodes, &names);
+        if (r < 0)
+                return r == -ENOTDIR ? -ENOENT : r;
+        for (size_t i = 0; i < names.n; i++)
+                if (names.items[i][0] != '.' && is_on_node(p, vmid, names.items[i])) {
+                        (void) snprintf(ret_node, GUEST_NODE_MAX, "%s", names.items[i]);
+                        return 0;
                 }
-        (void) closedir(d);
-        return r;
+        return -ENOENT;
 }
 
 int guests_container_vmids(const Paths *p, uint32_t **ret, size_t *ret_n)
 {
+        AUTO(strlist_deinit) StrList names = STRLIST_INIT;
         AUTO(freep) char *nodes = NULL;
         VmidVec vmids = { 0 };
-        struct dirent *e;
         size_t n = 0;
-        DIR *d;
         int r = str_printf(&nodes, "%s/nodes", p->cluster);
 
-        if (r < 0)
-                return r;
-        d = opendir(nodes);
-        if (!d && errno != ENOENT && errno != ENOTDIR)
-                return -errno;
-        while (d && r >= 0 && (e = readdir(d)))
-                if (e->d_name[0] != '.')
-                        r = add_node(nodes, e->d_name, &vmids);
-        if (d)
-                (void) closedir(d);
+        if (r >= 0)
+                r = fs_list_dir(nodes, &names);
+        if (r == -ENOENT || r == -ENOTDIR)
+                r = 0;
+        for (size_t i = 0; r >= 0 && i < names.n; i++)
+                if (names.items[i][0] != '.')
+                        r = add_node(nodes, names.items[i], &vmids);
         if (r < 0) {
                 VEC_DEINIT(&vmids);
                 return r;

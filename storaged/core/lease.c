@@ -271,7 +271,7 @@ int lease_load(const char *path, const char *volume, Lease *ret, struct storaged
                                  "the lease of volume '%s' can't be read: make sure that no node uses the "
                                  "volume, then remove %s",
                                  volume, path);
-        return r < 0 ? error_set(err, r, "can't read the lease of volume '%s', %s: %s", volume, path, strerror(-r)) : 0;
+        return r < 0 ? error_set(err, r, "can't read the lease of volume '%s', %s: %s", volume, path, fs_strerror(r)) : 0;
 }
 
 static int lease_write(const char *path, const Lease *l)
@@ -302,22 +302,31 @@ static int lease_write(const char *path, const Lease *l)
         return r < 0 ? r : fault_point("lease.after-write");
 }
 
+/* The directory may never have been there: then nothing was removed. */
+static int sync_removal(const char *path)
+{
+        int r = fs_fsync_dir_of(path);
+
+        return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+}
+
 static int lease_remove(const char *path)
 {
         int r = fault_point("lease.before-remove");
 
         if (r < 0)
                 return r;
-        if (unlink(path) < 0)
-                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+        r = fs_unlink(path);
+        if (r < 0)
+                return r;
         r = fault_point("lease.after-remove");
-        return r < 0 ? r : fs_fsync_dir_of(path);
+        return r < 0 ? r : sync_removal(path);
 }
 
 int lease_store(const char *path, const Lease *l, struct storaged_error *err)
 {
         int r = lease_is_held(l) ? lease_write(path, l) : lease_remove(path);
 
-        return r < 0 ? error_set(err, r, "can't write the lease of volume '%s', %s: %s", l->volume, path, strerror(-r))
+        return r < 0 ? error_set(err, r, "can't write the lease of volume '%s', %s: %s", l->volume, path, fs_strerror(r))
                      : 0;
 }

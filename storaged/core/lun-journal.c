@@ -3,9 +3,7 @@
  */
 #include "core/lun-journal.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/fs.h"
 #include "wire/json.h"
@@ -76,23 +74,19 @@ int lun_journal_remove(const Core *c, const char *wwid, struct storaged_error *e
         AUTO(freep) char *path = NULL;
         int r = journal_path(c, wwid, &path);
 
-        if (r >= 0 && unlink(path) < 0 && errno != ENOENT)
-                r = -errno;
+        if (r >= 0)
+                r = fs_unlink(path);
         return r < 0 ? error_set(err, r, "can't remove the journal of LUN %s: %s", wwid, strerror(-r)) : 0;
 }
 
 void lun_journal_each(const Core *c, void (*fn)(void *userdata, const char *wwid), void *userdata)
 {
+        AUTO(strlist_deinit) StrList names = STRLIST_INIT;
         AUTO(freep) char *dir = NULL;
-        struct dirent *e;
-        DIR *d;
 
-        if (journal_dir(c, &dir) < 0)
+        if (journal_dir(c, &dir) < 0 || fs_list_dir(dir, &names) < 0)
                 return;
-        d = opendir(dir);
-        while (d && (e = readdir(d)))
-                if (lun_wwid_is_valid(e->d_name) && !strstr(e->d_name, ".tmp"))
-                        fn(userdata, e->d_name);
-        if (d)
-                (void) closedir(d);
+        for (size_t i = 0; i < names.n; i++)
+                if (lun_wwid_is_valid(names.items[i]) && !strstr(names.items[i], ".tmp"))
+                        fn(userdata, names.items[i]);
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "cluster/watch.h"
 #include "core/activation.h"
 #include "core/guests.h"
 #include "core/volume.h"
@@ -251,12 +252,11 @@ struct Recovery {
         sd_event_source *watch; /* of the tickets' directory */
         bool is_running;
         bool has_news; /* a ticket changed meanwhile */
-        bool is_blind; /* changes of other nodes raise no event here: look every second */
+        bool is_blind; /* changes of other nodes are not told here (pmxcfs): look every second */
         char told[sizeof(((struct storaged_error *) NULL)->text)]; /* a failure that lasts is logged once */
 };
 
-/* In the next turn of the loop. */
-static void recovery_look(Recovery *r)
+void recovery_look(Recovery *r)
 {
         (void) sd_event_source_set_time_relative(r->timer, 0);
         (void) sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
@@ -302,7 +302,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         n = r->is_running ? -EBUSY : run_new(&run, r->core, "recover", NULL, NULL, 0);
         if (n >= 0)
                 n = find_work(r->core, &run->volumes, &n_tickets);
-        if (n < 0 || n_tickets > 0 || r->is_blind) {
+        if (n < 0 || n_tickets > 0 || (r->is_blind && !watch_is_told(r->core->watch))) {
                 (void) sd_event_source_set_time_relative(source, RECOVERY_PAUSE_USEC);
                 (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         }

@@ -27,7 +27,9 @@ typedef struct MigrateCall {
  */
 void migrate_call(Core *c, const MigrateCall *call, reply_fn fn, void *userdata);
 
-/* Looks at once and then every second whether a ticket asks something of this node, and does it. */
+/* Looks at once, and every second while there are tickets, whether one asks something of this node, and does it. */
 int recovery_new(Recovery **ret, Core *c);
+/* A ticket may have changed: looks in the next turn of the loop. */
+void recovery_look(Recovery *r);
 /* NULL is fine; returns NULL. */
 Recovery *recovery_free(Recovery *r);

@@ -26,7 +26,7 @@
 #define APPLY_TIMEOUT_USEC (90 * USEC_PER_SEC)
 
 typedef struct Seen {
-        uint64_t inode[2], bytes[2], mtime_ns[2];
+        FsSeen files[2];
 } Seen;
 
 struct MultipathConfig {
@@ -39,21 +39,18 @@ struct MultipathConfig {
         char error[STORAGED_ERROR_TEXT];
 };
 
-static bool look(const MultipathConfig *m, Seen *ret)
+/* 1: there is one of them; 0: there is none. */
+static int look(const MultipathConfig *m, Seen *ret)
 {
-        bool any = false;
-        struct stat st;
+        Seen seen = { 0 };
+        int r = 0;
 
-        *ret = (Seen){ 0 };
-        for (int i = 0; i < 2; i++)
-                if (stat(m->paths[i], &st) == 0) {
-                        any = true;
-                        ret->inode[i] = (uint64_t) st.st_ino;
-                        ret->bytes[i] = (uint64_t) st.st_size;
-                        ret->mtime_ns[i] =
-                                (uint64_t) st.st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t) st.st_mtim.tv_nsec;
-                }
-        return any;
+        for (int i = 0; r >= 0 && i < 2; i++)
+                r = fs_glance(m->paths[i], &seen.files[i]);
+        if (r < 0)
+                return r;
+        *ret = seen;
+        return seen.files[0].inode != 0 || seen.files[1].inode != 0;
 }
 
 static void apply(MultipathConfig *m);
@@ -112,10 +109,12 @@ void multipath_config_freshen(Core *c)
 {
         MultipathConfig *m = c->multipath;
         Seen now;
+        int r;
 
         if (!m)
                 return;
-        if (!look(m, &now) && access(m->mark, F_OK) < 0)
+        r = look(m, &now);
+        if (r < 0 || (r == 0 && access(m->mark, F_OK) < 0))
                 return;
         if (memcmp(&now, &m->seen, sizeof(now)) == 0 && (m->result || m->error[0] || m->is_applying))
                 return;

@@ -6,13 +6,15 @@
 #include "core/nodes.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
+#include "base/guard.h"
 #include "base/str.h"
 #include "cluster/membership.h"
 #include "wire/json.h"
 
+#define SILENCE_MAX_USEC USEC_PER_SEC /* of the cluster file system; then it is told at once */
 #define NODE_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 
 int node_locate(const Core *c, const char *param, const char *name, struct storaged_error *err)
@@ -27,7 +29,7 @@ int node_locate(const Core *c, const char *param, const char *name, struct stora
         m = membership_find(c->members, name);
         if (!m && str_printf(&path, "%s/nodes/%s", c->paths.cluster, name) < 0)
                 return error_set(err, -ENOMEM, "out of memory");
-        if (!m && access(path, F_OK) == 0) /* one that was here once, or that only the file system knows */
+        if (!m && fs_exists(path) > 0) /* one that was here once, or that only the file system knows */
                 return NODE_E_OTHER;
         if (!m)
                 return error_set_param(err, -ENOENT, param, "no such node '%s': this is '%s'", name, c->node);
@@ -36,7 +38,15 @@ int node_locate(const Core *c, const char *param, const char *name, struct stora
 
 int node_check_quorum(const Core *c, const StorageConfig *s, struct storaged_error *err)
 {
-        return s && !s->is_shared ? 0 : membership_check_quorum(c->members, err);
+        uint64_t silence_usec = guard_get_silence_usec();
+        int r = s && !s->is_shared ? 0 : membership_check_quorum(c->members, err);
+
+        if (r < 0 || (s && !s->is_shared) || silence_usec < SILENCE_MAX_USEC)
+                return r;
+        return error_set(err, -ETIMEDOUT,
+                         "the cluster file system at %s has not answered on node '%s' for %llu s: nothing was changed; "
+                         "see systemctl status clusterfs (or pve-cluster)",
+                         c->paths.cluster, c->node, (unsigned long long) (silence_usec / USEC_PER_SEC));
 }
 
 int node_check_gone(const Core *c, const char *name, struct storaged_error *err)

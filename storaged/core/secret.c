@@ -7,12 +7,10 @@
 #include "core/secret.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <storaged/cleanup.h>
 
@@ -127,7 +125,7 @@ int secret_store(const Paths *p, const char *type, const char *id, const char *k
                 explicit_bzero(text, strlen(text));
         if (r < 0)
                 return error_set(err, r, "storage '%s': can't keep its %s in %s: %s", id, key, path ? path : p->priv,
-                                 strerror(-r));
+                                 fs_strerror(r));
         return 0;
 }
 
@@ -136,8 +134,8 @@ int secret_remove(const Paths *p, const char *type, const char *id, const char *
         AUTO(freep) char *path = NULL;
         int r = secret_path(p, type, id, key, &path);
 
-        if (r >= 0 && unlink(path) < 0 && errno != ENOENT)
-                r = -errno;
+        if (r >= 0)
+                r = fs_unlink(path);
         if (r < 0)
                 return error_set(err, r, "storage '%s': can't remove its %s: %s", id, key, strerror(-r));
         return 0;
@@ -165,19 +163,23 @@ static bool is_file_of(const char *name, const char *id, const char *dir_name)
 
 static void remove_in(const Paths *p, const char *id, const char *dir_name)
 {
-        AUTO(freep) char *path = NULL;
-        struct dirent *e;
-        DIR *d;
+        AUTO(strlist_deinit) StrList names = STRLIST_INIT;
+        AUTO(freep) char *dir = NULL;
 
-        if (str_printf(&path, "%s/%s", p->priv, dir_name) < 0)
+        if (str_printf(&dir, "%s/%s", p->priv, dir_name) < 0 || fs_list_dir(dir, &names) < 0)
                 return;
-        d = opendir(path);
-        if (!d)
-                return;
-        while ((e = readdir(d)))
-                if (is_file_of(e->d_name, id, dir_name) && unlinkat(dirfd(d), e->d_name, 0) < 0)
-                        log_full(LOG_WARNING, errno, NULL, "storage '%s': can't remove %s/%s", id, path, e->d_name);
-        (void) closedir(d);
+        for (size_t i = 0; i < names.n; i++) {
+                AUTO(freep) char *path = NULL;
+                int r;
+
+                if (!is_file_of(names.items[i], id, dir_name))
+                        continue;
+                r = str_printf(&path, "%s/%s", dir, names.items[i]);
+                if (r >= 0)
+                        r = fs_unlink(path);
+                if (r < 0)
+                        log_warning("storage '%s': can't remove %s/%s: %s", id, dir, names.items[i], fs_strerror(r));
+        }
 }
 
 void secret_remove_all(const Paths *p, const char *type, const char *id)

@@ -8,14 +8,10 @@
  */
 #include "core/ticket.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fault.h"
 #include "base/fs.h"
@@ -189,7 +185,7 @@ int ticket_load(const char *path, const char *volume, Ticket *ret, struct storag
                                  "the migration ticket of volume '%s' can't be read: see on which node its guest "
                                  "runs, then remove %s",
                                  volume, path);
-        return r < 0 ? error_set(err, r, "can't read the ticket of volume '%s', %s: %s", volume, path, strerror(-r))
+        return r < 0 ? error_set(err, r, "can't read the ticket of volume '%s', %s: %s", volume, path, fs_strerror(r))
                      : 0;
 }
 
@@ -223,23 +219,25 @@ static int ticket_remove(const char *path)
 
         if (r < 0)
                 return r;
-        if (unlink(path) < 0)
-                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-        r = fault_point("ticket.after-remove");
-        return r < 0 ? r : fs_fsync_dir_of(path);
+        r = fs_unlink(path);
+        if (r >= 0)
+                r = fault_point("ticket.after-remove");
+        if (r >= 0)
+                r = fs_fsync_dir_of(path);
+        return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
 
 int ticket_store(const char *path, const Ticket *t, struct storaged_error *err)
 {
         int r = t->state != TICKET_NONE ? ticket_write(path, t) : ticket_remove(path);
 
-        return r < 0 ? error_set(err, r, "can't write the ticket of volume '%s', %s: %s", t->volume, path, strerror(-r))
+        return r < 0 ? error_set(err, r, "can't write the ticket of volume '%s', %s: %s", t->volume, path, fs_strerror(r))
                      : 0;
 }
 
 void ticket_touch(const char *path)
 {
-        (void) utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
+        (void) fs_touch(path); /* the other node looks by itself, a second later */
 }
 
 /* Only what is named as its own record says: an interrupted write's rest is none. */
@@ -262,20 +260,17 @@ static int list_one(const char *dir, const char *name, StrList *ret)
 
 int ticket_list(const Paths *p, StrList *ret)
 {
+        AUTO(strlist_deinit) StrList names = STRLIST_INIT;
         AUTO(freep) char *dir = NULL;
-        struct dirent *e;
-        DIR *d;
         int r = str_printf(&dir, "%s/storaged/tickets", p->priv);
 
+        if (r >= 0)
+                r = fs_list_dir(dir, &names);
         if (r < 0)
-                return r;
-        d = opendir(dir);
-        if (!d)
-                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-        while (r >= 0 && (e = readdir(d)))
-                if (e->d_name[0] != '.')
-                        r = ret->n >= TICKETS_MAX ? -E2BIG : list_one(dir, e->d_name, ret);
-        (void) closedir(d);
+                return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+        for (size_t i = 0; r >= 0 && i < names.n; i++)
+                if (names.items[i][0] != '.')
+                        r = ret->n >= TICKETS_MAX ? -E2BIG : list_one(dir, names.items[i], ret);
         if (r < 0)
                 return r;
         strlist_sort(ret);

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "cluster/lock.h"
 #include "core/activation.h"
@@ -351,19 +353,28 @@ static int prepare_alloc(VolumeJob *j, const StorageConfig *s, struct storaged_e
 /* Images of containers are listed as rootdir: who is one is known from the guests' configurations. */
 static int prepare_list(VolumeJob *j, struct storaged_error *err)
 {
+        Core *c = j->core;
         AUTO(freep) uint32_t *vmids = NULL;
         AUTO_JSON *array = NULL;
         size_t n = 0;
-        int r = guests_container_vmids(&j->core->paths, &vmids, &n);
+        int r = guard_get_silence_usec() > 0 ? -ETIMEDOUT : guests_container_vmids(&c->paths, &vmids, &n);
 
+        if (r == -ETIMEDOUT || r == -ENOTCONN) { /* what was known last is better than no list */
+                r = 0;
+        } else if (r >= 0) {
+                free(c->containers);
+                c->containers = TAKE(vmids);
+                c->n_containers = n;
+        }
         if (r < 0)
-                return error_set(err, r, "list: can't read which guests are containers: %s", strerror(-r));
-        if (n == 0)
+                return error_set(err, r, "list: can't read which guests are containers: %s", fs_strerror(r));
+        if (c->n_containers == 0)
                 return 0;
         array = json_object_new_array();
-        for (size_t i = 0; i < n && r >= 0; i++)
-                r = json_object_array_add(array, json_object_new_int64(vmids[i]));
-        r = json_add(j->args, "ct_vmids", TAKE(array));
+        for (size_t i = 0; i < c->n_containers && r >= 0; i++)
+                r = json_object_array_add(array, json_object_new_int64(c->containers[i]));
+        if (r >= 0)
+                r = json_add(j->args, "ct_vmids", TAKE(array));
         return r < 0 ? error_set(err, r, "list: out of memory") : 0;
 }
 

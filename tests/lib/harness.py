@@ -18,6 +18,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -524,6 +525,26 @@ class DaemonTest(unittest.TestCase):
                 if "/lock" not in "/" + name:
                     found[f"{part}/{name}"] = what
         return found
+
+
+def trace_idle(pid, out, seconds):
+    """(the system calls that a process makes meanwhile, how many threads it has): strace also shows, once a thread, those that waited."""
+    if not shutil.which("strace"):
+        raise unittest.SkipTest("strace is not installed")
+    p = subprocess.Popen(["strace", "-f", "-tt", "-o", out, "-p", str(pid)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    line = p.stderr.readline().decode()
+    if "attached" not in line:
+        p.kill()
+        p.wait()
+        p.stderr.close()
+        raise unittest.SkipTest(f"strace can't attach: {line.strip()}")
+    time.sleep(seconds)  # the measure itself
+    p.send_signal(signal.SIGINT)
+    p.wait()
+    p.stderr.close()
+    with open(out, encoding="utf-8", errors="replace") as f:
+        calls = [l for l in f.read().splitlines() if re.search(r"\b[a-z_0-9]+\(", l) and "resumed" not in l]
+    return calls, len(os.listdir(f"/proc/{pid}/task"))
 
 
 def unmount_below(top):

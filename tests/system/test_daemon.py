@@ -3,7 +3,6 @@
 """The daemon as a citizen: readiness, watchdog, clean stop, silence when idle, its files and their modes."""
 import os
 import re
-import shutil
 import signal
 import socket
 import stat
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import BUILD, DEADLINE, IS_ASAN, DaemonTest, main, run, slow, wait_until
+from harness import BUILD, DEADLINE, IS_ASAN, DaemonTest, main, run, slow, trace_idle, wait_until
 
 
 class Citizen(DaemonTest):
@@ -88,31 +87,13 @@ class Citizen(DaemonTest):
     @slow()
     def test_idle_means_silent(self):
         """No system call in 5 s, but those of the watchdog and the timers that look after probed storages."""
-        if not shutil.which("strace"):
-            self.skipTest("strace is not installed")
         if IS_ASAN:
             self.skipTest("not under a sanitizer")
         self.d.add_dir("st")
         self.d.content("st")
         self.d.get("/nodes/n1/storage")
         time.sleep(2.0)  # what the last request set going has ended
-        out = self.tmp + "/trace"
-        p = subprocess.Popen(["strace", "-f", "-tt", "-o", out, "-p", str(self.d.pid)], stdin=subprocess.DEVNULL,
-                             stderr=subprocess.PIPE)
-        line = p.stderr.readline().decode()
-        if "attached" not in line:
-            p.kill()
-            p.wait()
-            p.stderr.close()
-            self.skipTest(f"strace can't attach: {line.strip()}")
-        time.sleep(5.0)  # the measure itself
-        p.send_signal(signal.SIGINT)
-        p.wait()
-        p.stderr.close()
-        with open(out, encoding="utf-8", errors="replace") as f:
-            calls = [l for l in f.read().splitlines() if re.search(r"\b[a-z_0-9]+\(", l) and "resumed" not in l]
-        # strace shows the calls that were waiting when it came, once a thread
-        threads = len(os.listdir(f"/proc/{self.d.pid}/task"))
+        calls, threads = trace_idle(self.d.pid, self.tmp + "/trace", 5.0)
         self.assertLessEqual(len(calls), threads + 1, "\n".join(calls[:40]))
 
     def test_memory(self):
