@@ -238,9 +238,26 @@ static int add_placeholder(Cli *c, StrBuf *path, const char *name)
         return 0;
 }
 
+void cli_add_node(Cli *c, StrBuf *path)
+{
+        const char *node = args_get(&c->args, "node");
+
+        if (!node || !verb_find_param(c->verb, "node")) {
+                strbuf_adds(path, CLI_NODE);
+                return;
+        }
+        strbuf_adds(path, "/nodes/");
+        client_add_encoded(path, node, "");
+}
+
 static int build_path(Cli *c, StrBuf *path)
 {
-        const char *p = c->verb->path;
+        const char *p = c->verb->path, *rest = str_skip(p, CLI_NODE);
+
+        if (rest) {
+                cli_add_node(c, path);
+                p = rest;
+        }
 
         while (*p) {
                 const char *open = strchr(p, '{'), *close = open ? strchr(open, '}') : NULL;

@@ -42,6 +42,8 @@ int cli_try_call(Cli *c, const Request *rq, Answer *ret, struct storaged_error *
 
 /* Path and parameters of the command's own call, from its row and the arguments. 0 or an exit code. */
 int cli_build(Cli *c, StrBuf *ret_path, StrBuf *ret_params);
+/* The beginning of a path of this node, or of the one that --node names. */
+void cli_add_node(Cli *c, StrBuf *path);
 /* The command's own call. Gives what cli_call gives. */
 int cli_call_verb(Cli *c, Answer *ret);
 /* Prints the data in the wanted format; as text with the command's `show`. Gives an exit code. */

@@ -51,7 +51,8 @@ static int follow_init(Follow *f, const char *upid)
 {
         sigset_t mask;
 
-        strbuf_adds(&f->path, CLI_NODE "/tasks/");
+        cli_add_node(f->cli, &f->path);
+        strbuf_adds(&f->path, "/tasks/");
         client_add_encoded(&f->path, upid, ":@");
         if (strbuf_error(&f->path) < 0)
                 return -ENOMEM;

@@ -120,7 +120,8 @@ static void print_path(Cli *c)
 
         if (cli_volume_storage(c, id) != 0)
                 return;
-        strbuf_addf(&path, CLI_NODE "/storage/%s/path", id);
+        cli_add_node(c, &path);
+        strbuf_addf(&path, "/storage/%s/path", id);
         client_add_param(&params, "volume", args_get(&c->args, "volume"));
         if (strbuf_error(&path) < 0)
                 return;
@@ -404,7 +405,7 @@ int run_upload(Cli *c)
 
 /* What the copying thread needs to stop a task; nothing of it is touched by anybody else meanwhile. */
 typedef struct Stopper {
-        const char *socket, *upid;
+        const char *socket, *task; /* its path */
 } Stopper;
 
 static void stop_task(void *userdata)
@@ -415,8 +416,7 @@ static void stop_task(void *userdata)
         AUTO(answer_deinit) Answer a = ANSWER_INIT;
         Request rq = { .method = "DELETE" };
 
-        strbuf_adds(&path, CLI_NODE "/tasks/");
-        client_add_encoded(&path, s->upid, ":@");
+        strbuf_adds(&path, s->task);
         if (strbuf_error(&path) < 0 || client_new(&client, s->socket) < 0)
                 return;
         rq.path = path.data;
@@ -429,6 +429,7 @@ static int run_stream(Cli *c, Stream *taken, const char *param, FILE *log, json_
         AUTO(stream_freep) Stream *s = taken;
         AUTO(strbuf_deinit) StrBuf path = STRBUF_INIT;
         AUTO(strbuf_deinit) StrBuf params = STRBUF_INIT;
+        AUTO(strbuf_deinit) StrBuf task = STRBUF_INIT;
         AUTO(answer_deinit) Answer a = ANSWER_INIT;
         struct storaged_error err = STORAGED_ERROR_INIT;
         Stopper stopper = { .socket = c->paths.socket };
@@ -443,7 +444,12 @@ static int run_stream(Cli *c, Stream *taken, const char *param, FILE *log, json_
         if (r != 0)
                 return r;
         if (json_object_is_type(a.data, json_type_string) && str_skip(json_object_get_string(a.data), "UPID:")) {
-                stopper.upid = json_object_get_string(a.data);
+                cli_add_node(c, &task);
+                strbuf_adds(&task, "/tasks/");
+                client_add_encoded(&task, json_object_get_string(a.data), ":@");
+                if (strbuf_error(&task) < 0)
+                        return cli_oom();
+                stopper.task = task.data;
                 stream_on_failure(s, stop_task, &stopper);
         }
         r = follow_answer(c, a.data, log, ret_result);

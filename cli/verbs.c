@@ -30,10 +30,18 @@
                 0 \
         }
 
+/* The end of the table of a command that one node carries out. */
+#define P_NODE_END                                                                                          \
+        { .name = "node", .flags = PARAM_LOCAL, .complete = "node", .text = "On this node, not where it is typed." }, \
+        {                                                                                                   \
+                0                                                                                           \
+        }
+
 static const Param no_params[] = { P_END };
 static const Param storage_params[] = { P_STORAGE, P_END };
-static const Param volume_params[] = { P_VOLUME, P_END };
-static const Param snapshot_params[] = { P_VOLUME, P_SNAPNAME, P_END };
+static const Param health_params[] = { P_STORAGE, P_NODE_END };
+static const Param volume_params[] = { P_VOLUME, P_NODE_END };
+static const Param snapshot_params[] = { P_VOLUME, P_SNAPNAME, P_NODE_END };
 
 static const Param status_params[] = {
         { .name = "content",
@@ -44,7 +52,7 @@ static const Param status_params[] = {
         { .name = "format", .type = PARAM_BOOLEAN, .text = "Also the image formats (in json and yaml)." },
         { .name = "storage", .complete = "storage", .text = "Only this storage." },
         { .name = "target", .complete = "node", .text = "Only shared storages that this node has, too." },
-        P_END,
+        P_NODE_END,
 };
 
 #define P_WWID                                                                             \
@@ -120,7 +128,7 @@ static const Param list_params[] = {
           .complete = "images rootdir iso vztmpl backup snippets import",
           .text = "Only this content." },
         { .name = "vmid", .type = PARAM_INTEGER, .text = "Only volumes of this guest." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param alloc_params[] = {
@@ -132,7 +140,7 @@ static const Param alloc_params[] = {
           .hint = "qcow2 | raw | subvol | vmdk",
           .complete = "qcow2 raw subvol vmdk",
           .text = "Image format; the name's extension decides if it has one." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param free_params[] = {
@@ -145,7 +153,7 @@ static const Param free_params[] = {
           .flags = PARAM_LOCAL,
           .complete = "storage",
           .text = "The storage, if the volume is given without." },
-        P_END,
+        P_NODE_END,
 };
 
 /* Of the properties only those that need a hand here; any other travels as it is. */
@@ -197,7 +205,7 @@ static const Param doctor_params[] = {
           .type = PARAM_BOOLEAN,
           .flags = PARAM_LOCAL,
           .text = "All nodes, and what comparing them shows: clocks, versions, what their storages reach." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param add_params[] = {
@@ -269,7 +277,7 @@ static const Param export_params[] = {
         { .name = "snapshot", .text = "Snapshot to export instead of the volume as it is." },
         { .name = "snapshot-list", .type = PARAM_LIST, .text = "Snapshots to take along." },
         { .name = "with-snapshots", .type = PARAM_BOOLEAN, .text = "All snapshots with it." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param import_params[] = {
@@ -286,7 +294,7 @@ static const Param import_params[] = {
         { .name = "delete-snapshot", .text = "Snapshot to remove when done." },
         { .name = "snapshot", .text = "Snapshot that the stream holds." },
         { .name = "with-snapshots", .type = PARAM_BOOLEAN, .text = "The stream holds snapshots." },
-        P_END,
+        P_NODE_END,
 };
 
 #define KEEP(what, about)                                                         \
@@ -307,7 +315,7 @@ static const Param prune_params[] = {
         KEEP("yearly", "N years."),
         { .name = "type", .hint = "lxc | qemu", .complete = "qemu lxc", .text = "Only backups of this type of guest." },
         { .name = "vmid", .type = PARAM_INTEGER, .text = "Only backups of this guest." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param help_params[] = {
@@ -332,34 +340,34 @@ static const Param resize_params[] = {
           .flags = POS,
           .hint = "\\+?\\d+[MG]?",
           .text = "New size in KiB, or with M or G; with + in front: that much more." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param rename_params[] = {
         P_VOLUME,
         { .name = "vmid", .type = PARAM_INTEGER, .text = "The new owner." },
         { .name = "name", .text = "The new name; without it the next free one." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param clone_params[] = {
         P_VOLUME,
         { .name = "vmid", .type = PARAM_INTEGER, .flags = POS, .text = "Owner of the clone." },
         { .name = "snapname", .text = "Clone this snapshot." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param copy_params[] = {
         P_VOLUME,
         { .name = "target", .flags = POS, .complete = "storage", .text = "Volume or storage to copy to." },
         { .name = "target_node", .complete = "node", .text = "Node to copy to." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param path_params[] = {
         P_VOLUME,
         { .name = "snapshot", .text = "Of this snapshot." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param activate_params[] = {
@@ -374,7 +382,7 @@ static const Param activate_params[] = {
           .type = PARAM_LIST,
           .complete = "node",
           .text = "With --force: the node that is gone and can't write any more. It is logged." },
-        P_END,
+        P_NODE_END,
 };
 
 #define P_WHAT                                                                                             \
@@ -402,19 +410,19 @@ static const Param decide_params[] = {
 static const Param deactivate_params[] = {
         P_VOLUME,
         { .name = "snapname", .text = "This snapshot of it." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param notes_params[] = {
         P_VOLUME,
         { .name = "notes", .flags = POS | PARAM_OPTIONAL, .text = "The new notes; '' removes them." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param protect_params[] = {
         P_VOLUME,
         { .name = "protected", .type = PARAM_BOOLEAN, .flags = POS, .text = "1: can't be removed. 0: can be." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param upload_params[] = {
@@ -431,14 +439,14 @@ static const Param upload_params[] = {
           .hint = "md5 | sha1 | sha224 | sha256 | sha384 | sha512",
           .complete = "md5 sha1 sha224 sha256 sha384 sha512",
           .text = "How the checksum was made." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param repair_params[] = {
         P_STORAGE,
         { .name = "code", .text = "Only this finding." },
         { .name = "dry-run", .type = PARAM_BOOLEAN, .text = "Only say what would be done." },
-        P_END,
+        P_NODE_END,
 };
 
 /* Which Ceph cluster, as whom. */
@@ -521,7 +529,7 @@ static const Param tasks_params[] = {
         { .name = "until", .type = PARAM_INTEGER, .text = "Started before (seconds since 1970)." },
         { .name = "userfilter", .text = "Only of users whose name has this in it." },
         { .name = "vmid", .type = PARAM_INTEGER, .text = "Only of this guest." },
-        P_END,
+        P_NODE_END,
 };
 
 #define P_UPID                                                                        \
@@ -529,13 +537,13 @@ static const Param tasks_params[] = {
                 .name = "upid", .flags = POS, .complete = "task", .text = "The task." \
         }
 
-static const Param task_params[] = { P_UPID, P_END };
+static const Param task_params[] = { P_UPID, P_NODE_END };
 
 static const Param task_log_params[] = {
         P_UPID,
         { .name = "limit", .type = PARAM_INTEGER, .text = "At most so many lines." },
         { .name = "start", .type = PARAM_INTEGER, .text = "Skip so many lines." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param info_params[] = {
@@ -806,7 +814,7 @@ const Verb verb_table[] = {
           .run = run_upload },
         { .name = "health",
           .text = "What is wrong with a storage and what to do.",
-          .params = storage_params,
+          .params = health_params,
           .method = "GET",
           .path = STORAGE "/health",
           .show = show_findings },

@@ -10,17 +10,6 @@
 #include "wire/json.h"
 #include "wire/volname.h"
 
-static void copy_volume(Request *r)
-{
-        struct storaged_error err = STORAGED_ERROR_INIT;
-        const char *node = request_get(r, "target_node");
-
-        if (node && request_check_node(r, "target_node", node, &err) < 0)
-                request_fail(r, -EINVAL, &err);
-        else
-                volume_handle(r);
-}
-
 static void prune(Request *r)
 {
         const char *vmid = request_get(r, "vmid");
@@ -168,7 +157,10 @@ static const ParamSpec copy_params[] = {
           .flags = PARAM_REQUIRED,
           .arg = "target",
           .description = "Storage or volume id that gets the copy." },
-        { .name = "target_node", .max_length = 63, .description = "Node that gets the copy; only this one." },
+        { .name = "target_node",
+          .max_length = 63,
+          .arg = "target_node",
+          .description = "Node that gets the copy; without: the one that is asked." },
         SYNC_PARAM,
         { 0 },
 };
@@ -221,7 +213,7 @@ const Route content_routes[] = {
         { "PUT", BASE "/content/{volume}", attribute_params, .op = VOLUME_SET_ATTRIBUTES, .permission = INSIDE,
           .description = "Changes notes and protection.", .handler = volume_handle },
         { "POST", BASE "/content/{volume}", copy_params, .op = VOLUME_COPY, .permission = "root only",
-          .description = "Copies the volume.", .handler = copy_volume },
+          .description = "Copies the volume.", .handler = volume_handle },
         { "DELETE", BASE "/content/{volume}", free_params, .op = VOLUME_FREE, .permission = INSIDE,
           .description = "Removes the volume.", .handler = volume_handle },
         { "GET", BASE "/prunebackups", prune_params, .permission = AUDIT,

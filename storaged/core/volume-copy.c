@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Copying a volume to a storage, of whatever type: one worker exports a stream, another imports it, a
- * socketpair joins them; the daemon only watches. The stream's format is the first that the source can
- * give and the target can take. The job ends when both workers have; the first failure is the reason.
+ * socketpair joins them; the daemon only watches. Where the copy is for another node the importer is that
+ * node's (far-import.c). The stream's format is the first that the source can give and the target can
+ * take. The job ends when both workers have; the first failure is the reason.
  */
 #include "core/volume-job.h"
 
@@ -10,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "core/far-import.h"
 #include "core/nodes.h"
 #include "core/task.h"
 #include "wire/json.h"
@@ -20,8 +22,11 @@
 typedef struct Copy {
         VolumeJob *job;
         char *target_storage, *target_volname; /* volname NULL: derived from the source */
+        char *node; /* that gets it; NULL: this one */
         char *stream;
         OneShot *exporter, *importer;
+        FarImport *far; /* the importer of another node */
+        bool with_snapshots;
         unsigned n_running;
         json_object *result;
         struct storaged_error error; /* the first */
@@ -37,6 +42,7 @@ static void copy_end(Copy *copy)
         (void) sd_event_source_disable_unref(copy->cancel);
         free(copy->target_storage);
         free(copy->target_volname);
+        free(copy->node);
         free(copy->stream);
         free(copy);
         volume_job_end(j, result, err.code ? &err : NULL);
@@ -48,6 +54,8 @@ static void copy_stop_workers(Copy *copy)
                 oneshot_cancel(copy->exporter);
         if (copy->importer)
                 oneshot_cancel(copy->importer);
+        if (copy->far)
+                far_import_cancel(copy->far);
 }
 
 static int on_deferred_cancel(sd_event_source *source, void *userdata)
@@ -214,14 +222,72 @@ static json_object *copy_args(const Copy *copy, const char *volname, bool with_s
         return r < 0 ? NULL : TAKE(o);
 }
 
-static int copy_start_workers(Copy *copy, const StorageConfig *from, const StorageConfig *to, bool with_snapshots,
-                              bool allow_rename, struct storaged_error *err)
+static int copy_export(Copy *copy, int fd, struct storaged_error *err)
 {
-        AUTO_JSON *export_args = copy_args(copy, copy->job->volname, with_snapshots, false);
-        AUTO_JSON *import_args = copy_args(copy, copy->target_volname, with_snapshots, allow_rename);
-        StorageCall export_call = {
-                .op = "export", .args = export_args, .needs_activation = true, .done = on_exported, .userdata = copy
-        };
+        const StorageConfig *from = core_find_usable(copy->job->core, copy->job->storage, err);
+        AUTO_JSON *args = copy_args(copy, copy->job->volname, copy->with_snapshots, false);
+        StorageCall call = { .op = "export",
+                             .args = args,
+                             .fd = fd,
+                             .needs_activation = true,
+                             .done = on_exported,
+                             .userdata = copy };
+        int r;
+
+        if (!from)
+                return err->code;
+        if (!args)
+                return error_set(err, -ENOMEM, "out of memory");
+        r = oneshot_run(copy->job->core, from->type, from, &call, &copy->exporter, err);
+        if (r >= 0)
+                copy->n_running++;
+        return r;
+}
+
+static int on_far_ready(void *userdata, int fd, struct storaged_error *err)
+{
+        AUTO(closep) int mine = fd;
+
+        return copy_export(userdata, mine, err);
+}
+
+static void on_far_imported(void *userdata, const char *volid, const struct storaged_error *err)
+{
+        Copy *copy = userdata;
+
+        copy->far = NULL;
+        if (!err) {
+                copy->result = json_object_new_string(volid);
+                task_log(copy->job->task, "successfully imported '%s' on node '%s'", volid, copy->node);
+        } else if (copy->error.code == -EPIPE || copy->error.code == -ECONNRESET) {
+                copy->error = *err; /* the export only saw that nobody took it any more */
+        }
+        copy_part_over(copy, err);
+}
+
+static int copy_start_far(Copy *copy, bool allow_rename, struct storaged_error *err)
+{
+        FarImportCall call = { .node = copy->node,
+                               .storage = copy->target_storage,
+                               .volname = copy->target_volname,
+                               .format = copy->stream,
+                               .user = copy->job->user,
+                               .with_snapshots = copy->with_snapshots,
+                               .allow_rename = allow_rename,
+                               .feed = on_far_ready,
+                               .progress = on_progress,
+                               .done = on_far_imported,
+                               .userdata = copy };
+        int r = far_import_begin(&copy->far, copy->job->core, &call, err);
+
+        if (r >= 0)
+                copy->n_running++;
+        return r;
+}
+
+static int copy_start_workers(Copy *copy, const StorageConfig *to, bool allow_rename, struct storaged_error *err)
+{
+        AUTO_JSON *import_args = copy_args(copy, copy->target_volname, copy->with_snapshots, allow_rename);
         StorageCall import_call = { .op = "import",
                                     .args = import_args,
                                     .needs_activation = true,
@@ -232,27 +298,47 @@ static int copy_start_workers(Copy *copy, const StorageConfig *from, const Stora
         AUTO(closep) int in = -EBADF;
         int fds[2], r;
 
-        if (!export_args || !import_args)
+        if (!import_args)
                 return error_set(err, -ENOMEM, "out of memory");
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
                 return error_set(err, -errno, "can't make a socketpair: %m");
-        out = export_call.fd = fds[0];
+        out = fds[0];
         in = import_call.fd = fds[1];
         r = oneshot_run(copy->job->core, to->type, to, &import_call, &copy->importer, err);
         if (r < 0)
                 return r;
         copy->n_running++;
-        r = oneshot_run(copy->job->core, from->type, from, &export_call, &copy->exporter, err);
-        if (r >= 0)
-                copy->n_running++;
-        return r;
+        return copy_export(copy, out, err);
+}
+
+/* The target as far as this node can tell; on another node it is that one's to say whether it can be used. */
+static const StorageConfig *copy_find_target(const Copy *copy, struct storaged_error *err)
+{
+        Core *c = copy->job->core;
+        const StorageConfig *to;
+
+        if (!copy->node)
+                return core_find_usable(c, copy->target_storage, err);
+        to = config_find(c->config, copy->target_storage);
+        if (!to)
+                (void) error_set_param(err, -ENOENT, "target", "storage '%s' does not exist", copy->target_storage);
+        else if (!to->type || !to->type->has_plugin)
+                (void) error_set_param(err, -EOPNOTSUPP, "target",
+                                       "storage '%s': no plugin for type '%s' is installed on node '%s'",
+                                       copy->target_storage, to->type_name, c->node);
+        else if (!storage_config_is_enabled_on(to, copy->node))
+                (void) error_set_param(err, -EINVAL, "target", "storage '%s' is not available on node '%s'",
+                                       copy->target_storage, copy->node);
+        else
+                return to;
+        return NULL;
 }
 
 static int copy_plan_and_start(Copy *copy, json_object *row, struct storaged_error *err)
 {
         const StorageConfig *from = core_find_usable(copy->job->core, copy->job->storage, err);
-        const StorageConfig *to = from ? core_find_usable(copy->job->core, copy->target_storage, err) : NULL;
-        bool with_snapshots = false, is_named = copy->target_volname != NULL;
+        const StorageConfig *to = from ? copy_find_target(copy, err) : NULL;
+        bool is_named = copy->target_volname != NULL;
         int r;
 
         if (!to)
@@ -260,14 +346,17 @@ static int copy_plan_and_start(Copy *copy, json_object *row, struct storaged_err
         r = node_check_quorum(copy->job->core, to, err);
         if (r < 0)
                 return r;
-        r = copy_pick_stream(copy, from->type, to->type, row, &with_snapshots, err);
+        r = copy_pick_stream(copy, from->type, to->type, row, &copy->with_snapshots, err);
         if (r >= 0 && !is_named)
                 r = copy_derive_name(copy, from->type, to->type, err);
         if (r < 0)
                 return r;
-        task_log(copy->job->task, "copy to '%s:%s' as %s", copy->target_storage, copy->target_volname, copy->stream);
-        task_on_cancel(copy->job->task, on_cancel, copy);
-        return copy_start_workers(copy, from, to, with_snapshots, !is_named, err);
+        task_log(copy->job->task, "copy to '%s:%s'%s%s as %s", copy->target_storage, copy->target_volname,
+                 copy->node ? " on node " : "", copy->node ? copy->node : "", copy->stream);
+        r = copy->node ? copy_start_far(copy, !is_named, err) : copy_start_workers(copy, to, !is_named, err);
+        if (r >= 0)
+                task_on_cancel(copy->job->task, on_cancel, copy); /* at once if that was asked for meanwhile */
+        return r;
 }
 
 static void on_stat(void *userdata, const char *body, size_t len, const struct storaged_error *err)
@@ -293,8 +382,15 @@ static void on_stat(void *userdata, const char *body, size_t len, const struct s
 static int copy_parse_target(Copy *copy, struct storaged_error *err)
 {
         const char *target = json_get_string(copy->job->args, "target"), *volname = NULL;
+        const char *node = json_get_string(copy->job->args, "target_node");
         char id[STORAGE_ID_MAX];
         int r;
+
+        r = node ? node_locate(copy->job->core, "target_node", node, err) : 0;
+        if (r < 0)
+                return r;
+        if (r == NODE_E_OTHER && !(copy->node = strdup(node)))
+                return error_set(err, -ENOMEM, "out of memory");
 
         if (!target || !*target)
                 return error_set_param(err, -EINVAL, "target", "no target storage or volume was named");
@@ -309,7 +405,7 @@ static int copy_parse_target(Copy *copy, struct storaged_error *err)
         copy->target_storage = strdup(volname ? id : target);
         if (!copy->target_storage || (volname && !copy->target_volname))
                 return error_set(err, -ENOMEM, "out of memory");
-        return core_find_usable(copy->job->core, copy->target_storage, err) ? 0 : err->code;
+        return copy_find_target(copy, err) ? 0 : err->code;
 }
 
 void volume_copy_begin(VolumeJob *j)

@@ -119,6 +119,83 @@ class Streams(ClusterTest):
                               headers={"Content-Type": "multipart/form-data; boundary=b1"})
         self.refused(r, 400)
 
+    def copied(self, node, upid, deadline=60):
+        """Waits for a copy's task, of the node it was asked of; (exit status, result)."""
+        path = f"/nodes/{node.name}/tasks/" + upid.replace(":", "%3A") + "/status"
+        wait_until(lambda: node.d.get(path, wait=5)["status"] == "stopped", "the copy ends", deadline)
+        status = node.d.get(path)
+        return status["exitstatus"], status.get("result")
+
+    def test_copy_to_a_storage_of_another_node(self):
+        """From n1's own storage to one that n2 alone has: the data, a name that is taken, a node that does not have it."""
+        mine = os.path.join(self.tmp, "mine")
+        self.n1.d.post("/storage", type="dir", storage="mine", path=mine, nodes="n1", content="images")
+        volid = self.n1.d.alloc("mine", size="24M")
+        with open(self.n1.d.path(volid), "r+b") as f:
+            f.write(self.data)
+        volume = f"/nodes/n1/storage/mine/content/{volid}"
+        before = [n.rss() for n in self.nodes]
+        ends = [self.copied(self.n1, self.n1.d.post(volume, target="own", target_node="n2")) for _ in range(2)]
+        self.assertEqual(ends, [("OK", "own:100/vm-100-disk-0.raw"), ("OK", "own:100/vm-100-disk-1.raw")])
+        for i in range(2):
+            with open(os.path.join(self.own, f"images/100/vm-100-disk-{i}.raw"), "rb") as f:
+                self.assertTrue(f.read() == self.data, "what was sent is there")
+        for n, was in zip(self.nodes, before):
+            self.assertLess(n.rss() - was, 4 if not IS_ASAN else 10000, f"{n.name} holds pieces only")
+        r = self.n1.d.request("POST", volume, {"target": "own", "target_node": "n3"})
+        end = self.copied(self.n1, r.data)[0] if r.status == 200 else r.message + str(r.errors)
+        self.assertIn("not available on node 'n3'", end)
+        r = self.n1.d.request("POST", volume, {"target": "own", "target_node": "n9"})
+        self.assertIn("no such node", self.copied(self.n1, r.data)[0] if r.status == 200 else r.message + str(r.errors))
+        # What the other node refuses is the reason, not the pipe that broke here.
+        end, result = self.copied(self.n1, self.n1.d.post(volume, target="own:100/vm-100-disk-0.raw", target_node="n2"))
+        self.assertIn("n2", end)
+        self.assertIn("exist", end)
+        self.assertIsNone(result)
+        self.assertEqual(sorted(self.n2.d.volids("own")), ["own:100/vm-100-disk-0.raw", "own:100/vm-100-disk-1.raw"])
+
+    def test_copy_ends_with_either_node(self):
+        """The source's storage stands still: cancelled, nothing stays on the target. The target's daemon dies: told, nothing stays."""
+        mine = os.path.join(self.tmp, "mine")
+        self.n1.d.post("/storage", type="dir", storage="mine", path=mine, nodes="n1", content="images")
+        volid = self.n1.d.alloc("mine", size="4G")
+        upid = self.n1.d.post(f"/nodes/n1/storage/mine/content/{volid}", target="own", target_node="n2")
+        self.n1.d.delete("/nodes/n1/tasks/" + upid.replace(":", "%3A"))
+        self.assertNotEqual(self.copied(self.n1, upid)[0], "OK")
+        wait_until(lambda: self.n2.d.volids("own") == [] and self.files_of_own() == [], "nothing is left on n2", 60)
+
+        upid = self.n1.d.post(f"/nodes/n1/storage/mine/content/{volid}", target="own", target_node="n2")
+        wait_until(self.files_of_own, "n2 takes", 60, 0.001)
+        self.n2.d.kill()
+        self.assertNotEqual(self.copied(self.n1, upid)[0], "OK")
+        self.n2.start()
+        wait_until(lambda: self.n2.d.request("GET", self.n2.d.at("own", "/content")).status == 200 and self.n2.d.volids("own") == [],
+                   "n2 has none of it", 60)
+
+    def files_of_own(self):
+        return [name for _top, _dirs, names in os.walk(os.path.join(self.own, "images")) for name in names]
+
+    def test_commands_for_another_node(self):
+        """`--node`: typed on n1, done on n2, whose storage n1 does not have."""
+        source = os.path.join(self.tmp, "stream")
+        with open(source, "wb") as f:
+            f.write(struct.pack("<Q", SIZE) + self.data)
+        pvesm = self.n1.d.pvesm
+        self.assertIn("own:100/vm-100-disk-0.raw", pvesm("alloc", "own", "100", "", "8M", "--node", "n2").out)
+        self.assertIn("own:101/vm-101-disk-0.raw", pvesm("import", "own:101/vm-101-disk-0.raw", "raw+size", source, "--node", "n2").out)
+        self.assertIn("own:101/vm-101-disk-0.raw", pvesm("list", "own", "--node", "n2").out)
+        self.assertEqual(pvesm("path", "own:101/vm-101-disk-0.raw", "--node", "n2").out.strip(),
+                         os.path.join(self.own, "images/101/vm-101-disk-0.raw"))
+        self.assertIn("own", pvesm("status", "--node", "n2").out)
+        back = os.path.join(self.tmp, "back")
+        pvesm("export", "own:101/vm-101-disk-0.raw", "raw+size", back, "--node", "n2")
+        with open(back, "rb") as f:
+            self.assertTrue(f.read() == struct.pack("<Q", SIZE) + self.data, "what comes back is what was sent")
+        self.assertIn("Removed", pvesm("free", "own:100/vm-100-disk-0.raw", "--node", "n2").out)
+        self.assertEqual(self.n2.d.volids("own"), ["own:101/vm-101-disk-0.raw"])
+        self.assertIn("not available on node 'n1'", pvesm("list", "own", check=False).err)
+        self.assertIn("nn", pvesm("list", "own", "--node", "nn", check=False).err)
+
 
 if __name__ == "__main__":
     main(namespace=True)
