@@ -377,12 +377,36 @@ static void step_each(VgJob *j, const char *action)
         ask(j, nodes, "POST", &h, is_start ? on_started : on_stopped);
 }
 
+static void on_all_started(void *userdata, const NodeAnswer *answers, size_t n)
+{
+        VgJob *j = userdata;
+
+        for (size_t i = 0; i < n; i++)
+                if (answers[i].err.code < 0) {
+                        fail(j, answers[i].err.code, "volume group \"%s\": lock-start on node %s: %s", j->vg,
+                             answers[i].node, answers[i].err.text);
+                        return;
+                }
+        next(j);
+}
+
+/* All nodes at once where they need no number of their own: joining takes each of them some seconds. */
 static void step_start_locks(VgJob *j)
 {
-        if (str_eq(j->locking, "none"))
+        HereCall h = { .action = "lock-start" };
+
+        if (str_eq(j->locking, "none")) {
                 next(j);
-        else
+                return;
+        }
+        if (str_eq(j->locking, "sanlock")) {
                 step_each(j, "lock-start");
+                return;
+        }
+        for (size_t i = 0; i < j->n_nodes; i++)
+                task_log(j->task, "lock-start on node %s", j->nodes[i]);
+        put(&h, "vgname", j->vg);
+        ask(j, (const char *const *) j->nodes, "POST", &h, on_all_started);
 }
 
 /* On all but this node, which removes it under its own lock. */
