@@ -19,9 +19,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/offload.h"
 
 #define RECONNECT_USEC (USEC_PER_SEC / 2)
 #define RECONNECT_USEC_MAX (30 * USEC_PER_SEC)
+#define PATIENCE_USEC (5 * USEC_PER_SEC) /* with an attempt, until it is told of */
+#define END_WAIT_USEC USEC_PER_SEC
+
+typedef struct Attempt Attempt;
 
 struct Corosync {
         sd_event *event;
@@ -39,8 +44,24 @@ struct Corosync {
         ClusterInfo info;
         cmap_handle_t cmap;
         sd_event_source *cpg_io, *quorum_io, *cmap_io, *timer;
+        Offload *offload; /* for attempts */
+        Attempt *attempt; /* that is under way: it owns its handles until it is done */
         bool told;      /* that Corosync is not there */
         uint64_t pause; /* before the next attempt; grows while coming in does not succeed */
+};
+
+/* To connect. The thread's from its submission until it is done; then what it made is taken over. */
+struct Attempt {
+        OffloadJob job;
+        Corosync *owner;
+        struct cpg_name group;
+        cmap_handle_t cmap;
+        quorum_handle_t quorum;
+        cpg_handle_t cpg;
+        bool has_cmap, has_quorum, has_cpg;
+        int cmap_fd, quorum_fd, cpg_fd;
+        uint32_t nodeid;
+        int r;
 };
 
 /* --- cmap ----------------------------------------------------------------------------------------------- */
@@ -319,82 +340,149 @@ static void on_config(cmap_handle_t h, cmap_track_handle_t track, int32_t event,
         tell_quorum(c);
 }
 
-static int connect_cmap(Corosync *c)
+/* In the thread. What has been made is in the attempt, whatever came of it. */
+static int connect_cmap(Attempt *a)
 {
         cmap_track_handle_t track;
-        int fd = -1;
 
-        if (cmap_initialize(&c->cmap) != CS_OK)
+        if (cmap_initialize(&a->cmap) != CS_OK)
                 return -ENOTCONN;
-        c->has_cmap = true;
-        if (cmap_track_add(c->cmap, "totem.config_version", CMAP_TRACK_ADD | CMAP_TRACK_MODIFY, on_config, c, &track) !=
-                    CS_OK ||
-            cmap_fd_get(c->cmap, &fd) != CS_OK)
+        a->has_cmap = true;
+        if (cmap_track_add(a->cmap, "totem.config_version", CMAP_TRACK_ADD | CMAP_TRACK_MODIFY, on_config, a->owner,
+                           &track) != CS_OK ||
+            cmap_fd_get(a->cmap, &a->cmap_fd) != CS_OK)
                 return -ENOTCONN;
-        return sd_event_add_io(c->event, &c->cmap_io, fd, EPOLLIN, on_cmap_io, c);
+        return 0;
 }
 
-static int connect_quorum(Corosync *c)
+static int connect_quorum(Attempt *a)
 {
         quorum_model_v1_data_t model = { .model = QUORUM_MODEL_V1,
                                          .quorum_notify_fn = on_quorum,
                                          .nodelist_notify_fn = on_nodelist };
         uint32_t type = 0;
-        int fd = -1;
 
-        if (quorum_model_initialize(&c->quorum, QUORUM_MODEL_V1, (quorum_model_data_t *) &model, &type, c) != CS_OK)
+        if (quorum_model_initialize(&a->quorum, QUORUM_MODEL_V1, (quorum_model_data_t *) &model, &type, a->owner) !=
+            CS_OK)
                 return -ENOTCONN;
-        c->has_quorum = true;
-        if (type != QUORUM_SET) {
-                log_error(
-                        "Corosync has no quorum provider: set quorum.provider to corosync_votequorum in corosync.conf");
+        a->has_quorum = true;
+        if (type != QUORUM_SET)
+                return -ENOPROTOOPT;
+        if (quorum_trackstart(a->quorum, CS_TRACK_CURRENT | CS_TRACK_CHANGES) != CS_OK ||
+            quorum_fd_get(a->quorum, &a->quorum_fd) != CS_OK)
                 return -ENOTCONN;
-        }
-        if (quorum_trackstart(c->quorum, CS_TRACK_CURRENT | CS_TRACK_CHANGES) != CS_OK ||
-            quorum_fd_get(c->quorum, &fd) != CS_OK)
-                return -ENOTCONN;
-        return sd_event_add_io(c->event, &c->quorum_io, fd, EPOLLIN, on_quorum_io, c);
+        return 0;
 }
 
-static int connect_cpg(Corosync *c)
+static int connect_cpg(Attempt *a)
 {
         cpg_model_v1_data_t model = { .model = CPG_MODEL_V1,
                                       .cpg_deliver_fn = on_message,
                                       .cpg_confchg_fn = on_members,
                                       .cpg_totem_confchg_fn = on_ring,
                                       .flags = CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF };
-        int fd = -1;
 
-        if (cpg_model_initialize(&c->cpg, CPG_MODEL_V1, (cpg_model_data_t *) &model, c) != CS_OK)
+        if (cpg_model_initialize(&a->cpg, CPG_MODEL_V1, (cpg_model_data_t *) &model, a->owner) != CS_OK)
                 return -ENOTCONN;
-        c->has_cpg = true;
-        if (cpg_local_get(c->cpg, &c->info.nodeid) != CS_OK || cpg_fd_get(c->cpg, &fd) != CS_OK)
+        a->has_cpg = true;
+        if (cpg_local_get(a->cpg, &a->nodeid) != CS_OK || cpg_fd_get(a->cpg, &a->cpg_fd) != CS_OK)
                 return -ENOTCONN;
-        if (cpg_join(c->cpg, &c->group) != CS_OK)
-                return -EAGAIN;
-        return sd_event_add_io(c->event, &c->cpg_io, fd, EPOLLIN, on_cpg_io, c);
+        return cpg_join(a->cpg, &a->group) == CS_OK ? 0 : -EAGAIN;
+}
+
+static void attempt_run(OffloadJob *job)
+{
+        Attempt *a = job->userdata;
+
+        a->r = connect_cmap(a);
+        if (a->r == 0)
+                a->r = connect_quorum(a);
+        if (a->r == 0)
+                a->r = connect_cpg(a);
+}
+
+static int adopt(Corosync *c, const Attempt *a)
+{
+        int r;
+
+        c->cmap = a->cmap;
+        c->quorum = a->quorum;
+        c->cpg = a->cpg;
+        c->has_cmap = a->has_cmap;
+        c->has_quorum = a->has_quorum;
+        c->has_cpg = a->has_cpg;
+        if (a->r < 0)
+                return a->r;
+        c->info.nodeid = a->nodeid;
+        r = sd_event_add_io(c->event, &c->cmap_io, a->cmap_fd, EPOLLIN, on_cmap_io, c);
+        if (r >= 0)
+                r = sd_event_add_io(c->event, &c->quorum_io, a->quorum_fd, EPOLLIN, on_quorum_io, c);
+        if (r >= 0)
+                r = sd_event_add_io(c->event, &c->cpg_io, a->cpg_fd, EPOLLIN, on_cpg_io, c);
+        return r;
+}
+
+static void attempt_done(OffloadJob *job)
+{
+        Attempt *a = job->userdata;
+        Corosync *c = a->owner;
+        int r = adopt(c, a);
+
+        c->attempt = NULL;
+        free(a);
+        (void) sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
+        if (r >= 0) {
+                c->told = false;
+                return;
+        }
+        if (!c->told && r == -ENOPROTOOPT)
+                log_error("Corosync has no quorum provider: set quorum.provider to corosync_votequorum in "
+                          "corosync.conf; read-only until then");
+        else if (!c->told)
+                log_warning("Corosync does not answer: read-only until it does");
+        c->told = true;
+        disconnect(c);
+        arm_timer(c);
+}
+
+/* To connect may hang with a Corosync that stands still: a thread does it, and reads are answered meanwhile. */
+static int attempt_begin(Corosync *c)
+{
+        Attempt *a = calloc(1, sizeof(*a));
+        int r;
+
+        if (!a)
+                return -ENOMEM;
+        a->owner = c;
+        a->group = c->group;
+        a->job.run = attempt_run;
+        a->job.done = attempt_done;
+        a->job.userdata = a;
+        r = offload_submit(c->offload, &a->job);
+        if (r < 0) {
+                free(a);
+                return r;
+        }
+        c->attempt = a;
+        return 0;
 }
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 {
         Corosync *c = userdata;
-        int r;
 
-        (void) s, (void) usec;
-        r = connect_cmap(c);
-        if (r == 0)
-                r = connect_quorum(c);
-        if (r == 0)
-                r = connect_cpg(c);
-        if (r == 0) {
-                c->told = false;
+        (void) usec;
+        if (c->attempt) {
+                log_warning("Corosync takes connections and says nothing (is it stopped?): read-only until it does");
+                c->told = true;
+                return 0; /* the attempt ends when Corosync goes on or dies */
+        }
+        if (attempt_begin(c) < 0) {
+                arm_timer(c);
                 return 0;
         }
-        if (!c->told)
-                log_warning("Corosync does not answer: read-only until it does");
-        c->told = true;
-        disconnect(c);
-        arm_timer(c);
+        (void) sd_event_source_set_time_relative(s, PATIENCE_USEC);
+        (void) sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
         return 0;
 }
 
@@ -408,7 +496,9 @@ int corosync_new(sd_event *event, const char *group, const CorosyncEvents *event
         c->event = sd_event_ref(event);
         c->events = *events;
         c->group.length = (uint32_t) snprintf(c->group.value, sizeof(c->group.value), "%s", group);
-        r = sd_event_add_time_relative(event, &c->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_timer, c);
+        r = offload_new(&c->offload, event);
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &c->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_timer, c);
         if (r < 0)
                 return r;
         *ret = TAKE(c);
@@ -422,6 +512,15 @@ Corosync *corosync_free(Corosync *c)
         if (c->is_joined)
                 (void) cpg_leave(c->cpg, &c->group);
         disconnect(c);
+        if (offload_end(c->offload, END_WAIT_USEC)) {
+                c->timer = sd_event_source_disable_unref(c->timer);
+                return NULL; /* a thread hangs in it until the process ends */
+        }
+        if (c->attempt) { /* done, and nobody has taken it over */
+                (void) adopt(c, c->attempt);
+                free(c->attempt);
+                disconnect(c);
+        }
         c->timer = sd_event_source_disable_unref(c->timer);
         VEC_DEINIT(&c->info.nodes);
         (void) sd_event_unref(c->event);

@@ -77,6 +77,37 @@ class Members(ClusterCase):
         assert not w.errors, set(w.errors)
         self.tell(f"longest write {w.longest:.2f} s")
 
+    def test_start_beside_a_frozen_corosync_reads_and_comes_in_later(self):
+        """Corosync stands still while clusterfs is started: it mounts, reads, refuses writes; then it comes in by itself."""
+        c = self.c
+        put(c[0].path("before"), "1")
+        c.wait_same()
+        c[2].stop_fs()
+        c[2].corosync.p.send_signal(signal.SIGSTOP)
+        try:
+            c[2].start_fs()
+            assert get(c[2].path("before")) == "1", "reads go on there"
+            assert is_errno(lambda: put(c[2].path("no"), "no"), errno.EACCES)
+            wait_until("it says why", lambda: "says nothing" in c[2].log(), 60)
+            assert get(c[2].path("before")) == "1"
+        finally:
+            c[2].corosync.p.send_signal(signal.SIGCONT)
+        self.whole()
+
+    def test_killed_corosync_makes_its_node_read_only_until_it_is_back(self):
+        c = self.c
+        put(c[0].path("before"), "1")
+        c.wait_same()
+        c[2].stop_corosync(signal.SIGKILL)
+        wait_until("n3 is read-only", lambda: not c[2].is_quorate(), 20)
+        assert get(c[2].path("before")) == "1"
+        assert is_errno(lambda: put(c[2].path("no"), "no"), errno.EACCES)
+        c[0].wait_writable(60)
+        put(c[0].path("meanwhile"), "1")
+        c[2].start_corosync()
+        self.whole()
+        assert get(c[2].path("meanwhile")) == "1"
+
 
 if __name__ == "__main__":
     main(namespace=True)
