@@ -31,8 +31,6 @@ static void call_free(GuardJob *job)
 {
         FsCall *c = (FsCall *) job;
 
-        if (!c)
-                return;
         if (c->data)
                 explicit_bzero(c->data, c->len); /* may be a secret */
         free(c->data);
@@ -51,7 +49,8 @@ static void call_run(GuardJob *job)
 
 static void call_freep(FsCall **c)
 {
-        call_free(&(*c)->job);
+        if (*c)
+                call_free(&(*c)->job);
 }
 
 static int call_new(FsCall **ret, const char *path, int (*op)(FsCall *c))
