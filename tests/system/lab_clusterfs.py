@@ -65,7 +65,7 @@ class Clusterfs(LabCase):
         self.addCleanup(self.drop)
         self.must(1, f"pvesm add dir shelf --path {SHELF} --shared 1 --content images")
         for n in NODES:
-            self.must(n, "cat > /run/api.py", stdin=API.encode())
+            self.must(n, "modprobe nfsv4; cat > /run/api.py", stdin=API.encode())  # as on a machine that has used NFS before
             self.wait_active("shelf", n)
 
     def drop(self):
