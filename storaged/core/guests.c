@@ -46,22 +46,33 @@ static int by_number(const void *a, const void *b)
         return x < y ? -1 : x > y;
 }
 
-static bool is_on_node(const Paths *p, uint32_t vmid, const char *node)
+/* The kind of guest, if it is there. */
+static const char *kind_on_node(const Paths *p, uint32_t vmid, const char *node)
 {
-        AUTO(freep) char *path = NULL;
+        static const char *const kinds[] = { "qemu-server", "lxc" };
 
-        return str_printf(&path, "%s/nodes/%s/qemu-server/%u.conf", p->cluster, node, vmid) >= 0 &&
-               fs_exists(path) > 0;
+        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+                AUTO(freep) char *path = NULL;
+
+                if (str_printf(&path, "%s/nodes/%s/%s/%u.conf", p->cluster, node, kinds[i], vmid) >= 0 &&
+                    fs_exists(path) > 0)
+                        return kinds[i];
+        }
+        return NULL;
 }
 
-int guests_find_node(const Paths *p, uint32_t vmid, const char *first, char ret_node[static GUEST_NODE_MAX])
+int guests_find_node(const Paths *p, uint32_t vmid, const char *first, char ret_node[static GUEST_NODE_MAX],
+                     const char **ret_kind)
 {
         AUTO(strlist_deinit) StrList names = STRLIST_INIT;
         AUTO(freep) char *nodes = NULL;
+        const char *kind = first ? kind_on_node(p, vmid, first) : NULL;
         int r;
 
-        if (first && is_on_node(p, vmid, first)) {
+        if (kind) {
                 (void) snprintf(ret_node, GUEST_NODE_MAX, "%s", first);
+                if (ret_kind)
+                        *ret_kind = kind;
                 return 0;
         }
         if (str_printf(&nodes, "%s/nodes", p->cluster) < 0)
@@ -69,11 +80,14 @@ int guests_find_node(const Paths *p, uint32_t vmid, const char *first, char ret_
         r = fs_list_dir(nodes, &names);
         if (r < 0)
                 return r == -ENOTDIR ? -ENOENT : r;
-        for (size_t i = 0; i < names.n; i++)
-                if (names.items[i][0] != '.' && is_on_node(p, vmid, names.items[i])) {
-                        (void) snprintf(ret_node, GUEST_NODE_MAX, "%s", names.items[i]);
-                        return 0;
-                }
+        for (size_t i = 0; i < names.n; i++) {
+                if (names.items[i][0] == '.' || !(kind = kind_on_node(p, vmid, names.items[i])))
+                        continue;
+                (void) snprintf(ret_node, GUEST_NODE_MAX, "%s", names.items[i]);
+                if (ret_kind)
+                        *ret_kind = kind;
+                return 0;
+        }
         return -ENOENT;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* Which guests are containers: their disks are listed as rootdir (pvesm.md section 1). */
+/* Where guests are, and which are containers: their disks are listed as rootdir (pvesm.md section 1). */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,7 +13,8 @@
 /* Sorted ids of nodes/<node>/lxc/<vmid>.conf of all nodes; *ret is the caller's to free, NULL if there are none. */
 int guests_container_vmids(const Paths *p, uint32_t **ret, size_t *ret_n);
 /*
- * The node where nodes/<node>/qemu-server/<vmid>.conf is; 0 or -ENOENT. `first` (or NULL) is looked at first: while it
- * is moved, a guest can be seen twice.
+ * The node where nodes/<node>/{qemu-server,lxc}/<vmid>.conf is; 0 or -ENOENT. `first` (or NULL) is looked at first: while
+ * it is moved, a guest can be seen twice. ret_kind (may be NULL): the directory's name.
  */
-int guests_find_node(const Paths *p, uint32_t vmid, const char *first, char ret_node[static GUEST_NODE_MAX]);
+int guests_find_node(const Paths *p, uint32_t vmid, const char *first, char ret_node[static GUEST_NODE_MAX],
+                     const char **ret_kind);

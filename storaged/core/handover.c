@@ -100,7 +100,7 @@ static const char *find_guest(Core *c, const char *storage, const char *volname,
         struct storaged_volname v;
 
         if (t->state != TICKET_PREPARED || !s || !s->type || volname_parse(s->type->naming, volname, &v, &err) < 0 ||
-            v.vmid == 0 || guests_find_node(&c->paths, v.vmid, t->source, node) < 0)
+            v.vmid == 0 || guests_find_node(&c->paths, v.vmid, t->source, node, NULL) < 0)
                 return NULL;
         return node;
 }

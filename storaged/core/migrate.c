@@ -205,12 +205,13 @@ static int disks_of_guest(Core *c, uint32_t vmid, StrList *ret, struct storaged_
         AUTO(freep) char *path = NULL, *text = NULL;
         char node[GUEST_NODE_MAX];
         size_t len = 0;
-        int r = guests_find_node(&c->paths, vmid, c->node, node);
+        const char *kind = NULL;
+        int r = guests_find_node(&c->paths, vmid, c->node, node, &kind);
 
         if (r < 0)
                 return error_set_param(err, r, "vmid", "there is no configuration of a guest %u below %s/nodes", vmid,
                                        c->paths.cluster);
-        r = str_printf(&path, "%s/nodes/%s/qemu-server/%u.conf", c->paths.cluster, node, vmid);
+        r = str_printf(&path, "%s/nodes/%s/%s/%u.conf", c->paths.cluster, node, kind, vmid);
         if (r >= 0)
                 r = fs_read_file(path, GUESTCONF_SIZE_MAX, &text, &len);
         if (r >= 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A guest's configuration is lines of `key: value` up to the first `[section]`; those behind it describe snapshots. A
- * disk's value is `VOLID,option=value,…`, where the volume may also be written as `file=VOLID` and stand anywhere.
+ * disk's value is `VOLID,option=value,…`, where the volume may also be written as `file=VOLID` (containers:
+ * `volume=VOLID`) and stand anywhere. No key means a disk for one kind of guest and something else for the other.
  */
 #include "wire/guestconf.h"
 
@@ -24,6 +25,7 @@ static const struct {
 } buses[] = {
         { "scsi", true }, { "virtio", true },    { "sata", true },
         { "ide", true },  { "efidisk0", false }, { "tpmstate0", false },
+        { "mp", true },   { "rootfs", false },
 };
 
 static Text trim(Text t)
@@ -83,7 +85,7 @@ static int add_disk(Text value, StrList *ret)
 
                 if (begins(option, "media=", &rest) && rest.len == 5 && memcmp(rest.p, "cdrom", 5) == 0)
                         return 0;
-                if (begins(option, "file=", &rest))
+                if (begins(option, "file=", &rest) || begins(option, "volume=", &rest))
                         volume = rest;
                 else if (is_first && !memchr(option.p, '=', option.len))
                         volume = option;

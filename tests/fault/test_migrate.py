@@ -158,13 +158,14 @@ class Migration(Nodes):
 
     def expire(self):
         folder = self.cluster + "/priv/storaged/tickets"
-        path = os.path.join(folder, os.listdir(folder)[0])
-        with open(path, encoding="ascii") as f:
-            t = json.load(f)
-        t["expires"] = 1
-        with open(path + ".new", "w", encoding="ascii") as f:
-            json.dump(t, f)
-        os.replace(path + ".new", path)
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            with open(path, encoding="ascii") as f:
+                t = json.load(f)
+            t["expires"] = 1
+            with open(self.tmp + "/ticket", "w", encoding="ascii") as f:
+                json.dump(t, f)
+            os.replace(self.tmp + "/ticket", path)
 
     def test_what_expires_goes_back_to_the_source(self):
         self.begin()
@@ -219,6 +220,24 @@ class Migration(Nodes):
         for v in (VOLUME, SECOND):
             self.assertEqual(self.holders("n2", v), {"n2": "exclusive"})
         self.refused(self.migrate("n1", "prepare", 999, target="n2"), 404)
+
+    def test_a_container_with_all_its_disks(self):
+        self.begin()
+        os.makedirs(self.cluster + "/nodes/n1/lxc")
+        with open(self.cluster + "/nodes/n1/lxc/100.conf", "w", encoding="ascii") as f:
+            f.write(f"hostname: web\nmp0: {SECOND},mp=/srv\nmp1: /mnt/host,mp=/host\nrootfs: {VOLUME},size=1M\nunused0: sh:100/vm-100-disk-5.raw\n")
+        for v in (VOLUME, SECOND):
+            self.must("n1", "activate", v)
+        rows = {r["volume"]: r["state"] for r in self.hand("n1", "prepare", 100, target="n2")}
+        self.assertEqual(rows, {VOLUME: "prepared", SECOND: "prepared"})
+        for v in (VOLUME, SECOND):
+            self.must("n2", "activate", v)
+        # Nobody decides: where the container's configuration is by the end, there its disks stay.
+        os.makedirs(self.cluster + "/nodes/n2/lxc")
+        os.rename(self.cluster + "/nodes/n1/lxc/100.conf", self.cluster + "/nodes/n2/lxc/100.conf")
+        self.expire()
+        for v in (VOLUME, SECOND):
+            wait_until(lambda v=v: self.holders("n2", v) == {"n2": "exclusive"}, f"n2 alone has {v}", 30)
 
     def test_on_the_command_line(self):
         self.begin()
