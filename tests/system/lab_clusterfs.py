@@ -127,6 +127,26 @@ class Clusterfs(LabCase):
             wait_until(lambda n=n: self.on(n, "grep ' /mnt/pve/filer ' /proc/self/mounts")[0] != 0, f"filer is unmounted on node {n}", 30, 0.1)
         self.tell("told", "removed on node 2: unmounted on all three")
 
+    def test_two_servers_of_one_name_are_not_one_storage(self):
+        for n in NODES:
+            self.must(n, f"echo {nfs.ADDRESSES[2 if n == 3 else 1]} nas >> /etc/hosts")
+        self.addCleanup(lambda: [self.must(n, "sed -i '/ nas$/d' /etc/hosts") for n in NODES])
+        add = "pvesm add nfs nas --server nas --export /both --path /mnt/pve/nas --options vers=4.2 --content snippets"
+        status, text = self.on(1, add, timeout=90)
+        self.assertNotEqual(status, 0, text)
+        self.assertIn("n3", text)
+        self.assertNotIn("n2", text)
+        self.assertNotIn("nas", self.must(1, "cat /etc/pve/storage.cfg"))
+        for server in (1, 2):
+            left = [name for _top, _dirs, names in os.walk(nfs.both(self.lab, server)) for name in names]
+            self.assertEqual(left, [], "marks are taken away")
+        self.tell("during", f"'nas' is another server on node 3: {text.splitlines()[0]}")
+        self.must(3, f"sed -i 's/.* nas$/{nfs.ADDRESSES[1]} nas/' /etc/hosts")
+        self.must(1, add, timeout=90)
+        for n in NODES:
+            self.wait_active("nas", n)
+        self.tell("after", "the same on all nodes: accepted, active on all")
+
     def test_a_node_cut_off_refuses_at_once_and_what_it_changed_alone_is_kept(self):
         self.must(3, "pvesm alloc shelf 100 vm-100-disk-0.raw 4M && pvesm activate shelf:100/vm-100-disk-0.raw")
         writer = Writer(self.lab, 3, self.must(3, "pvesm path shelf:100/vm-100-disk-0.raw"))

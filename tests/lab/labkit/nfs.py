@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Two NFS servers (nfs-ganesha) on the cluster network, each with one export. Server 1 speaks v3 and v4 and has the
+Two NFS servers (nfs-ganesha) on the cluster network, each with an export of its own and one, /both, that the other has by the same name
+with something else in it. Server 1 speaks v3 and v4 and has the
 portmapper, so it is at .254, the host's own address; server 2, at .253, speaks v4 only.
 
 What they export is a folder of the lab (exports(lab, n)), and so is what they remember of their v4 clients: a server
@@ -24,6 +25,7 @@ NFSv4 {{ Graceless = false; Lease_Lifetime = 10; Grace_Period = 10; RecoveryBack
         Only_Numeric_Owners = true; Minor_Versions = 0, 1, 2; }}
 EXPORT_DEFAULTS {{ Access_Type = RW; Squash = No_Root_Squash; SecType = sys; Transports = TCP; Protocols = {protocols}; }}
 EXPORT {{ Export_Id = {n}; Path = /share/exports/{n}; Pseudo = /vm{n}; Filesystem_id = {n}.{n}; FSAL {{ Name = VFS; }} }}
+EXPORT {{ Export_Id = 1{n}; Path = /share/exports/both{n}; Pseudo = /both; Filesystem_id = {n}.1{n}; FSAL {{ Name = VFS; }} }}
 LOG {{ Default_Log_Level = EVENT; }}
 """
 
@@ -38,6 +40,11 @@ def name(n):
 def exports(lab, n):
     """What server n exports, as a folder of the host."""
     return os.path.join(lab.share, "exports", str(n))
+
+
+def both(lab, n):
+    """What server n exports as /both, as a folder of the host."""
+    return os.path.join(lab.share, "exports", f"both{n}")
 
 
 def source(n):
@@ -57,7 +64,7 @@ def _portmapper(lab):
 
 
 def _write_config(lab, n):
-    for d in (exports(lab, n), os.path.join(lab.share, "nfs", f"recovery{n}")):
+    for d in (exports(lab, n), both(lab, n), os.path.join(lab.share, "nfs", f"recovery{n}")):
         os.makedirs(d, exist_ok=True)
     with open(os.path.join(lab.share, "nfs", f"ganesha{n}.conf"), "w", encoding="ascii") as f:
         f.write(_CONFIG.format(n=n, address=ADDRESSES[n], mount_port=20048 + n, protocols=PROTOCOLS[n], recovery=f"/share/nfs/recovery{n}"))
