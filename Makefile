@@ -129,7 +129,7 @@ build-fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(PLUGIN_COMMON_SRC)
 	$(if $(Q),@echo "  FUZZ    $@")
 	$(Q)clang $(CPPFLAGS_OURS) -Istoraged -Iplugins -std=gnu17 -O1 -g -w -fsanitize=fuzzer,address,undefined \
 	   -fno-sanitize-recover=undefined -ffunction-sections -fdata-sections -Wl,--gc-sections -o $@ $< \
-	   $(LIB_SRC) $(PLUGIN_COMMON_SRC) $(LIBS_STORAGED) -lnbd -ldl
+	   $(LIB_SRC) $(PLUGIN_COMMON_SRC) $(LIBS_STORAGED) -lnbd -lmount -ldl
 
 check-layers: ## no upward include, no plugin that reaches into the daemon
 	$(Q)./tools/check-layers

@@ -546,6 +546,13 @@ static const Param task_log_params[] = {
         P_NODE_END,
 };
 
+static const Param cephfs_params[] = {
+        { .name = "monhost", .text = "Monitors of the cluster that is meant; default: this node's ceph.conf." },
+        { .name = "username", .text = "User of that cluster, without \"client.\"; default admin." },
+        { .name = "keyring", .text = "File with that user's key, on the node." },
+        P_END,
+};
+
 static const Param info_params[] = {
         { .name = "volume", .flags = POS, .complete = "volume", .text = "The volume id: STORAGE:NAME." },
         P_END,
@@ -825,6 +832,12 @@ const Verb verb_table[] = {
           .path = STORAGE "/repair",
           .show = show_findings,
           .run = run_task },
+        { .name = "scan cephfs",
+          .text = "File systems of a Ceph cluster.",
+          .params = cephfs_params,
+          .method = "GET",
+          .path = NODE "/scan/cephfs",
+          .show = show_scan },
         { .name = "scan fc",
           .text = "LUNs of the SAN by WWID: which node sees which, over how many paths.",
           .params = luns_params,

@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 
 #include "common-ceph/ceph-mon.h"
@@ -66,6 +67,18 @@ static int set_monhost(CephCluster *c, const char *monhost)
         return 0;
 }
 
+/* A keyring has sections; mount.ceph's secret file has none. */
+static bool is_key_alone(const char *path)
+{
+        AUTO(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        char text[4096] = "";
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+        bool is_alone = n > 0 && !memchr(text, '[', (size_t) n);
+
+        explicit_bzero(text, sizeof(text));
+        return is_alone;
+}
+
 static void reason_of_silence(void *userdata, char *ret, size_t size)
 {
         ceph_reason(userdata, -ETIMEDOUT, ret, size);
@@ -83,8 +96,10 @@ int ceph_cluster_init(CephCluster *c, const struct storaged_host *host, const st
                 r = set_monhost(c, storaged_config_get(config, "monhost"));
         if (r >= 0)
                 r = dup_string(&c->user, user ? user : "admin");
-        if (r >= 0 && keyring && access(keyring, F_OK) == 0)
+        if (r >= 0 && keyring && access(keyring, F_OK) == 0) {
                 r = dup_string(&c->keyring, keyring);
+                c->is_key_alone = is_key_alone(keyring);
+        }
         if (r >= 0)
                 r = find_conf(c);
         (void) ceph_watch_init(&c->watch, host, c->storage ? c->storage : "", reason_of_silence, c);
@@ -114,13 +129,14 @@ static int set_options(CephCluster *c, rados_t rados)
         char connect_s[16], mon_s[16], osd_s[16];
         const char *const options[][2] = {
                 { "mon_host", c->monhost },
-                { "keyring", c->keyring },
+                { c->is_key_alone ? "keyfile" : "keyring", c->keyring },
                 { "auth_client_required", c->monhost && !c->keyring ? "none" : NULL },
                 { "client_mount_timeout", connect_s },
                 { "rados_mon_op_timeout", mon_s },
                 { "rados_osd_op_timeout", osd_s },
                 { "mon_client_ping_interval", "1" }, /* a monitor that hangs is left before a watch runs out */
                 { "mon_client_ping_timeout", "2" },
+                { "client_fs", c->file_system },
                 { "log_file", "" },
                 { "log_to_stderr", "false" },
                 { "log_to_syslog", "false" },
@@ -293,6 +309,8 @@ static void reason_of_osds(CephCluster *c, char *ret, size_t size)
                 (void) snprintf(ret, size, "the cluster is paused by its administrator (osd unpause)");
         else if (n_up < n)
                 (void) snprintf(ret, size, "osd down: %zu of %zu OSDs are up", n_up, n);
+        else if (c->look)
+                c->look(c, ret, size);
         else
                 (void) snprintf(ret, size,
                                 "osd silent: no answer, though all %zu OSDs are said to be up (or a client that died "
@@ -327,11 +345,11 @@ void ceph_reason(CephCluster *c, int code, char *ret, size_t size)
         if (is_silence(code))
                 reason_of_timeout(c, ret, size);
         else if (code == -EACCES || code == -EPERM)
-                (void) snprintf(
-                        ret, size,
-                        "permission denied: needs profile rbd: client.%s must have a key that the cluster knows and "
-                        "the caps mon 'profile rbd', osd 'profile rbd pool=…'",
-                        c->user);
+                (void) snprintf(ret, size,
+                                "permission denied: needs %s: client.%s must have a key that the cluster knows and the "
+                                "caps %s",
+                                c->caps ? "caps for the file system" : "profile rbd", c->user,
+                                c->caps ? c->caps : "mon 'profile rbd', osd 'profile rbd pool=…'");
         else if (code == -ESHUTDOWN)
                 (void) snprintf(ret, size, "blocklisted: the cluster has fenced this client");
         else if (code == -ENOSPC || code == -EDQUOT)

@@ -14,18 +14,24 @@
 #define CEPH_STATUS_MS 3000  /* over a status, which the daemon waits 3.5 s for */
 #define CEPH_LONG_MS 90000   /* over each step of a stream */
 
-typedef struct CephCluster {
+typedef struct CephCluster CephCluster;
+struct CephCluster {
         const struct storaged_host *host;
         char *storage;
-        char *conf;    /* a ceph.conf, or NULL */
-        char *monhost; /* of an external cluster, entries separated by commas, or NULL */
-        char *user;    /* without "client." */
-        char *keyring; /* a file, or NULL: what ceph.conf says, else no authentication */
-        rados_t rados; /* NULL: not connected */
-        bool is_stale; /* fenced: the next call connects anew, as another client */
+        char *conf;        /* a ceph.conf, or NULL */
+        char *monhost;     /* of an external cluster, entries separated by commas, or NULL */
+        char *user;        /* without "client." */
+        char *keyring;     /* a file, or NULL: what ceph.conf says, else no authentication */
+        bool is_key_alone; /* that file is the key and nothing else, as mount.ceph has it */
+        rados_t rados;     /* NULL: not connected */
+        bool is_stale;     /* fenced: the next call connects anew, as another client */
         bool is_streaming;
         CephWatch watch;
-} CephCluster;
+        /* What the owner's words are, where they differ from an image's; NULL: rbd's. */
+        const char *caps;        /* that the user's key needs */
+        const char *file_system; /* its name, borrowed, for clients of the metadata servers */
+        void (*look)(CephCluster *c, char *ret, size_t size); /* why it is silent, though monitors and OSDs are well */
+};
 
 /*
  * Memory only. From the configuration: monhost, username, keyring (a file's name). Without monhost it is the cluster

@@ -5,7 +5,7 @@
  * is one writer per node then, whose caches know what it did, and libnfs 4.0.0 could not write over NFSv4 anyway.
  *
  * Links are never followed: libnfs would resolve them on this side, so each directory on the way to a name is
- * looked at first. A directory found good is believed for a second, which makes a listing's many files cheap.
+ * looked at first (common/tree-remote.h).
  */
 #include "nfs/nfs-tree.h"
 
@@ -18,69 +18,16 @@
 
 #include <nfsc/libnfs-raw-nfs.h>
 
+#include "common/tree-remote.h"
 #include "nfs/nfs-wait.h"
-
-#define BELIEVED_MS 1000u
-#define LIST_ENTRIES_MAX 4000000u /* a server that sends names without end */
 
 typedef struct NfsTree {
         Tree tree;
         Link *link;
         NfsMountTreeFn mount_tree;
         void *userdata;
-        char good_dir[TREE_PATH_MAX]; /* no link on the way to it and none itself, as of good_ms */
-        uint64_t good_ms;
+        RemoteWay way;
 } NfsTree;
-
-typedef struct Entry {
-        char *name;
-        TreeAttr attr;
-} Entry;
-
-typedef struct EntryList {
-        Entry *items;
-        size_t n, n_alloc;
-} EntryList;
-
-static void entry_list_deinit(EntryList *l)
-{
-        for (size_t i = 0; i < l->n; i++)
-                free(l->items[i].name);
-        free(l->items);
-}
-
-/* "a/b" -> "/a/b", "" -> "/". No "..", no empty part, no leading slash. */
-static int absolute(const char *path, char ret[static TREE_PATH_MAX])
-{
-        if (strlen(path) + 2 > TREE_PATH_MAX)
-                return -ENAMETOOLONG;
-        for (const char *p = path; *p;) {
-                size_t n = strcspn(p, "/");
-
-                if (n == 0 || (n == 1 && p[0] == '.'))
-                        return -EINVAL;
-                if (n == 2 && p[0] == '.' && p[1] == '.')
-                        return -EXDEV;
-                if (n >= TREE_NAME_MAX)
-                        return -ENAMETOOLONG;
-                p += n;
-                if (*p == '/' && p[1] == '\0')
-                        return -EINVAL;
-                p += *p == '/';
-        }
-        (void) snprintf(ret, TREE_PATH_MAX, "/%s", path);
-        return 0;
-}
-
-static uint32_t type_of_mode(uint64_t mode)
-{
-        return S_ISREG(mode) ? TREE_FILE : S_ISDIR(mode) ? TREE_DIR : S_ISLNK(mode) ? TREE_LINK : TREE_OTHER;
-}
-
-static int64_t nanoseconds(uint64_t sec, uint64_t nsec)
-{
-        return (int64_t) (sec * 1000000000u + nsec);
-}
 
 static int begin_lstat(struct nfs_context *nfs, const LinkArgs *args, nfs_cb cb, void *userdata)
 {
@@ -90,14 +37,14 @@ static int begin_lstat(struct nfs_context *nfs, const LinkArgs *args, nfs_cb cb,
 static TreeAttr attr_of(const struct nfs_stat_64 *st)
 {
         return (TreeAttr){
-                .type = type_of_mode(st->nfs_mode),
+                .type = remote_type(st->nfs_mode),
                 .mode = (uint32_t) (st->nfs_mode & 07777),
                 .n_links = (uint32_t) st->nfs_nlink,
                 .inode = st->nfs_ino,
                 .bytes = st->nfs_size,
                 .used_bytes = st->nfs_used,
-                .mtime_ns = nanoseconds(st->nfs_mtime, st->nfs_mtime_nsec),
-                .ctime_ns = nanoseconds(st->nfs_ctime, st->nfs_ctime_nsec),
+                .mtime_ns = remote_ns(st->nfs_mtime, st->nfs_mtime_nsec),
+                .ctime_ns = remote_ns(st->nfs_ctime, st->nfs_ctime_nsec),
         };
 }
 
@@ -108,54 +55,12 @@ static int take_attr(struct nfs_context *nfs, int status, void *data, void *out)
         return status;
 }
 
-static int lstat_absolute(NfsTree *t, const char *abs, TreeAttr *ret)
+static int lstat_absolute(void *userdata, const char *abs, TreeAttr *ret)
 {
         const LinkArgs args = { .path = abs };
+        NfsTree *t = userdata;
 
         return link_call(t->link, begin_lstat, &args, take_attr, ret);
-}
-
-/* Every part of `abs` that is a directory on the way, and with `is_last_too` its last one, is one and no link. */
-static int check_way(NfsTree *t, const char *abs, bool is_last_too)
-{
-        char dir[TREE_PATH_MAX];
-        const char *last = strrchr(abs, '/');
-        size_t n = is_last_too ? strlen(abs) : (size_t) (last - abs);
-
-        if (n <= 1)
-                return 0;
-        memcpy(dir, abs, n);
-        dir[n] = '\0';
-        if (strcmp(dir, t->good_dir) == 0 && wait_now_ms() - t->good_ms < BELIEVED_MS)
-                return 0;
-        for (char *p = dir + 1; p; p = p[0] ? p + 1 : NULL) {
-                TreeAttr attr;
-                char saved;
-                int r;
-
-                p += strcspn(p, "/");
-                saved = *p;
-                *p = '\0';
-                r = lstat_absolute(t, dir, &attr);
-                if (r < 0)
-                        return r;
-                if (attr.type == TREE_LINK)
-                        return -ELOOP;
-                if (attr.type != TREE_DIR)
-                        return -ENOTDIR;
-                *p = saved;
-        }
-        (void) snprintf(t->good_dir, sizeof(t->good_dir), "%s", dir);
-        t->good_ms = wait_now_ms();
-        return 0;
-}
-
-/* The absolute form of a path whose directories are no links. */
-static int prepare(NfsTree *t, const char *path, bool is_last_too, char ret[static TREE_PATH_MAX])
-{
-        int r = absolute(path, ret);
-
-        return r < 0 ? r : check_way(t, ret, is_last_too);
 }
 
 /* --- looking */
@@ -165,44 +70,22 @@ static int begin_opendir(struct nfs_context *nfs, const LinkArgs *args, nfs_cb c
         return nfs_opendir_async(nfs, args->path, cb, userdata);
 }
 
-static int entry_list_add(EntryList *l, const struct nfsdirent *e)
+static int add_entry(RemoteList *l, const struct nfsdirent *e)
 {
         static const uint32_t types[] = { [NF3REG] = TREE_FILE, [NF3DIR] = TREE_DIR, [NF3LNK] = TREE_LINK };
         uint32_t type = e->type < sizeof(types) / sizeof(types[0]) ? types[e->type] : 0;
-        char *name;
-
-        if (l->n == l->n_alloc) {
-                size_t n = l->n_alloc ? 2 * l->n_alloc : 64;
-                Entry *items = n > LIST_ENTRIES_MAX ? NULL : realloc(l->items, n * sizeof(*items));
-
-                if (!items)
-                        return -ENOMEM;
-                l->items = items;
-                l->n_alloc = n;
-        }
-        name = strdup(e->name);
-        if (!name)
-                return -ENOMEM;
-        l->items[l->n++] = (Entry){
-                .name = name,
-                .attr = {
-                        .type = type ? type : TREE_OTHER,
-                        .mode = e->mode & 07777,
-                        .n_links = e->nlink,
-                        .inode = e->inode,
-                        .bytes = e->size,
-                        .used_bytes = e->used,
-                        .mtime_ns = nanoseconds((uint64_t) e->mtime.tv_sec, e->mtime_nsec),
-                        .ctime_ns = nanoseconds((uint64_t) e->ctime.tv_sec, e->ctime_nsec),
-                },
+        const TreeAttr attr = {
+                .type = type ? type : TREE_OTHER,
+                .mode = e->mode & 07777,
+                .n_links = e->nlink,
+                .inode = e->inode,
+                .bytes = e->size,
+                .used_bytes = e->used,
+                .mtime_ns = remote_ns((uint64_t) e->mtime.tv_sec, e->mtime_nsec),
+                .ctime_ns = remote_ns((uint64_t) e->ctime.tv_sec, e->ctime_nsec),
         };
-        return 0;
-}
 
-/* Names come from the server: one that is no name is not passed on. */
-static bool is_name(const char *s)
-{
-        return s && s[0] && strcmp(s, ".") != 0 && strcmp(s, "..") != 0 && !strchr(s, '/') && strlen(s) < TREE_NAME_MAX;
+        return remote_list_add(l, e->name, &attr);
 }
 
 static int take_entries(struct nfs_context *nfs, int status, void *data, void *out)
@@ -212,8 +95,7 @@ static int take_entries(struct nfs_context *nfs, int status, void *data, void *o
         int r = status;
 
         while (r >= 0 && (e = nfs_readdir(nfs, dir)))
-                if (is_name(e->name))
-                        r = entry_list_add(out, e);
+                r = add_entry(out, e);
         nfs_closedir(nfs, dir);
         return r;
 }
@@ -226,7 +108,7 @@ static void free_stats(LinkStat *stats, size_t n)
 }
 
 /* Attributes asked one by one; a name that is gone meanwhile gets n_links 0. */
-static int stat_entries(NfsTree *t, const char *abs, EntryList *l)
+static int stat_entries(NfsTree *t, const char *abs, RemoteList *l)
 {
         LinkStat *stats = calloc(l->n ? l->n : 1, sizeof(*stats));
         int r = 0;
@@ -251,13 +133,13 @@ static int stat_entries(NfsTree *t, const char *abs, EntryList *l)
 static int nfs_tree_list(Tree *tree, const char *dir, unsigned flags, TreeEntryFn fn, void *userdata)
 {
         NfsTree *t = (NfsTree *) tree;
-        AUTO(entry_list_deinit) EntryList list = { 0 };
+        AUTO(remote_list_deinit) RemoteList list = { 0 };
         char abs[TREE_PATH_MAX];
         const LinkArgs args = { .path = abs };
         bool is_incomplete;
         int r;
 
-        r = prepare(t, dir, true, abs);
+        r = remote_way(&t->way, dir, true, abs);
         if (r < 0)
                 return r;
         /* All of it is taken first: `fn` may use this tree, and that may remake the connection. */
@@ -283,7 +165,7 @@ static int nfs_tree_stat(Tree *tree, const char *path, TreeAttr *ret)
         TreeAttr attr;
         int r;
 
-        r = prepare(t, path, false, abs);
+        r = remote_way(&t->way, path, false, abs);
         if (r < 0)
                 return r;
         r = lstat_absolute(t, abs, &attr);
@@ -307,7 +189,7 @@ static int nfs_tree_open(Tree *tree, const char *path, TreeFile **ret)
         TreeAttr attr;
         int r;
 
-        r = prepare(t, path, false, abs);
+        r = remote_way(&t->way, path, false, abs);
         if (r < 0)
                 return r;
         /* Over NFSv4 the look before the opening is one request, and libnfs leaks when it opens something else. */
@@ -322,7 +204,7 @@ static int nfs_tree_open(Tree *tree, const char *path, TreeFile **ret)
                 if (r == 0)
                         r = link_file_stat(f, &st);
                 if (r == 0)
-                        r = check_regular(type_of_mode(st.nfs_mode));
+                        r = check_regular(remote_type(st.nfs_mode));
         }
         if (r < 0) {
                 link_file_close(f);
@@ -435,7 +317,7 @@ static int nfs_tree_rename(Tree *tree, const char *from, const char *to, unsigne
         Tree *m = NULL;
         int r = mount_of(tree, &m);
 
-        ((NfsTree *) tree)->good_dir[0] = '\0';
+        remote_way_forget(&((NfsTree *) tree)->way);
         return r < 0 ? r : m->ops->rename(m, from, to, flags);
 }
 
@@ -460,7 +342,7 @@ static int nfs_tree_rmdir(Tree *tree, const char *path)
         Tree *m = NULL;
         int r = mount_of(tree, &m);
 
-        ((NfsTree *) tree)->good_dir[0] = '\0';
+        remote_way_forget(&((NfsTree *) tree)->way);
         return r < 0 ? r : m->ops->rmdir(m, path);
 }
 
@@ -517,6 +399,7 @@ int nfs_tree_new(Link *link, NfsMountTreeFn mount_tree, void *userdata, Tree **r
         t->link = link;
         t->mount_tree = mount_tree;
         t->userdata = userdata;
+        t->way = (RemoteWay){ .lstat = lstat_absolute, .userdata = t };
         *ret = &t->tree;
         return 0;
 }

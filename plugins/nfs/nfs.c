@@ -230,7 +230,7 @@ static int mount_export(Nfs *n, STORAGED_ERR)
         r = n->fs.host->fault(n->fs.host->handle, "nfs.activate.before-mount");
         if (r < 0)
                 return error_set(err, r, "storage '%s': %s", n->fs.storage, strerror(-r));
-        r = mount_make(n->fs.path, source, n->options, n->fs.is_creating_base, &why);
+        r = nfs_mount_make(n->fs.path, source, n->options, n->fs.is_creating_base, &why);
         return r < 0 ? error_set_param(err, r, why.param, "storage '%s': %s", n->fs.storage, why.text) : 0;
 }
 

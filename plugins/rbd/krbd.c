@@ -1,55 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Mapping by the kernel's own interface, /sys/bus/rbd: what `rbd map` of Ceph writes there. The key goes into the
- * kernel's keyring, so that it is in no file. Which device is which image is always read from sysfs; nothing is
- * remembered. The path below /dev/rbd-pve is a link of ours, the one that Proxmox VE's udev rule makes, so it is there
- * also where that rule is not.
+ * Mapping by the kernel's own interface, /sys/bus/rbd: what `rbd map` of Ceph writes there. Which device is which image
+ * is always read from sysfs; nothing is remembered. The path below /dev/rbd-pve is a link of ours, the one that Proxmox
+ * VE's udev rule makes, so it is there also where that rule is not.
  */
 #include "rbd/krbd.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/keyctl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
-#include "common-ceph/ceph-keyring.h"
-#include "common-ceph/ceph-monitors.h"
+#include "common-ceph/ceph-kernel.h"
 
 #define BUS "/sys/bus/rbd"
-
-/* --- the key */
-
-/* The kernel keeps it under the user's name; the same again replaces it. */
-static int give_key(RbdStore *s, STORAGED_ERR)
-{
-        CephCluster *c = &s->cluster;
-        AUTO(fclosep) FILE *f = c->keyring ? fopen(c->keyring, "re") : NULL;
-        char text[8192] = "", key[CEPH_KEY_MAX], name[256];
-        unsigned char payload[CEPH_KEY_MAX];
-        int r;
-
-        if (!f)
-                return error_set(err, -ENOKEY,
-                                 "storage '%s': to map images it needs a keyring of its own; set --keyring",
-                                 c->storage);
-        r = fread(text, 1, sizeof(text) - 1, f) > 0 ? ceph_keyring_find(text, c->user, key, sizeof(key)) : -ENOKEY;
-        if (r >= 0)
-                r = ceph_keyring_decode(key, payload, sizeof(payload));
-        (void) snprintf(name, sizeof(name), "client.%s", c->user);
-        if (r >= 0 && syscall(SYS_add_key, "ceph", name, payload, (size_t) r, KEY_SPEC_PROCESS_KEYRING) < 0)
-                r = -errno;
-        explicit_bzero(text, sizeof(text));
-        explicit_bzero(key, sizeof(key));
-        explicit_bzero(payload, sizeof(payload));
-        return r < 0 ? error_set(err, r, "storage '%s': the kernel does not take the key of %s: %s", c->storage, name,
-                                 strerror(-r))
-                     : 0;
-}
 
 /* --- which device */
 
@@ -129,33 +94,6 @@ static int bus_write(RbdStore *s, const char *file, const char *text)
         return fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
 }
 
-/* The monitors as the kernel takes them: addresses only. With their v2 port it has to be told to speak that. */
-static int tell_monitors(RbdStore *s, char *ret, size_t size, bool *ret_is_v2, STORAGED_ERR)
-{
-        char hosts[1024] = "";
-        CephMonitors m;
-        size_t n = 0;
-
-        (void) rados_conf_get(s->cluster.rados, "mon_host", hosts, sizeof(hosts));
-        ceph_monitors_parse(hosts, &m);
-        *ret_is_v2 = false;
-        for (size_t i = 0; i < m.n && n < size; i++) {
-                const struct sockaddr_in *v4 = (const struct sockaddr_in *) &m.items[i].address[0];
-                const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *) v4;
-                char ip[INET6_ADDRSTRLEN] = "";
-                bool is_v6 = v4->sin_family == AF_INET6;
-
-                (void) inet_ntop(v4->sin_family, is_v6 ? (const void *) &v6->sin6_addr : &v4->sin_addr, ip, sizeof(ip));
-                *ret_is_v2 |= ntohs(v4->sin_port) != 6789;
-                n += (size_t) snprintf(ret + n, size - n, is_v6 ? "%s[%s]:%u" : "%s%s:%u", n ? "," : "", ip,
-                                       (unsigned) ntohs(v4->sin_port));
-        }
-        return m.n == 0 || n >= size
-                       ? error_set(err, -EINVAL, "storage '%s': to map images monhost has to be addresses, not '%s'",
-                                   s->cluster.storage, hosts)
-                       : 0;
-}
-
 static int make_link(const char *path, const char *device, STORAGED_ERR)
 {
         char dir[512], target[64];
@@ -180,9 +118,9 @@ int krbd_map(RbdStore *s, const char *name, const char *snap, bool is_read_only,
         int r = find_device(s, name, snap, device, err);
 
         if (r >= 0 && !device[0]) {
-                r = give_key(s, err);
+                r = ceph_kernel_give_key(&s->cluster, err);
                 if (r >= 0)
-                        r = tell_monitors(s, monitors, sizeof(monitors), &is_v2, err);
+                        r = ceph_kernel_monitors(&s->cluster, monitors, sizeof(monitors), &is_v2, err);
                 if (r < 0)
                         return r;
                 (void) snprintf(command, sizeof(command), "%s name=%s,key=client.%s,mount_timeout=3%s%s%s%s %s %s %s",

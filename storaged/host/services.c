@@ -297,6 +297,8 @@ static void service_give_up(void *handle, const struct storaged_error *why)
         jsonw_string(&b, why->param);
         jsonw_key(&b, "text");
         jsonw_string(&b, why->text);
+        jsonw_key(&b, "ends");
+        jsonw_raw(&b, "true", 4); /* so that no call is sent to a process that is about to be gone */
         jsonw_object_end(&b);
         if (s->socket >= 0 && strbuf_error(&b) == 0)
                 (void) frame_send(s->socket, FRAME_ERROR, s->call, b.data, b.len, -1); /* or the daemon is gone */

@@ -12,12 +12,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,7 +105,7 @@ static void process_arm(Process *p, uint64_t after_usec)
         }
         r = sd_event_add_time_relative(p->pool->event, &p->kill_timer, CLOCK_MONOTONIC, after_usec, 0, on_kill_timer,
                                        p);
-        if (r < 0)
+        if (r < 0 && r != -ESTALE)             /* the loop is over: worker_pool_free() sees to it */
                 (void) kill(-p->pid, SIGKILL); /* no timer, no grace */
 }
 
@@ -222,10 +224,29 @@ int worker_pool_new(WorkerPool **ret, sd_event *event, const char *worker_path, 
         return 0;
 }
 
+/*
+ * Idle workers have seen end-of-file and take leave of their servers: a client of Ceph that dies without a word keeps
+ * watches and promises that hold others up for half a minute.
+ */
+static void pool_wait_for_ends(const WorkerPool *p)
+{
+        uint64_t until = now_usec() + END_GRACE_USEC;
+
+        for (const Process *i = p->processes; i; i = i->next) {
+                AUTO(closep) int fd = i->is_killed ? -EBADF : (int) syscall(SYS_pidfd_open, i->pid, 0);
+                struct pollfd end = { .fd = fd, .events = POLLIN };
+                uint64_t now = now_usec();
+
+                if (fd >= 0 && now < until)
+                        (void) poll(&end, 1, (int) ((until - now) / USEC_PER_MSEC));
+        }
+}
+
 WorkerPool *worker_pool_free(WorkerPool *p)
 {
         if (!p)
                 return NULL;
+        pool_wait_for_ends(p);
         /* Owners have freed their workers; what is left gets no further grace. */
         while (p->processes) {
                 Process *process = p->processes;
@@ -282,7 +303,7 @@ static void call_end(Worker *w, const char *body, size_t len, const struct stora
 }
 
 /* It is over with this worker: the call fails, the owner is told (who may free `w` in either callback's wake). */
-static void worker_fail(Worker *w, const struct storaged_error *why)
+static void worker_end(Worker *w, const struct storaged_error *why, const struct storaged_error *call_why)
 {
         worker_gone_fn gone = w->gone;
         void *userdata = w->userdata;
@@ -299,7 +320,12 @@ static void worker_fail(Worker *w, const struct storaged_error *why)
         /* First the owner, so that a call made from `done` finds a new worker. */
         gone(userdata, w, why);
         if (done)
-                done(call_userdata, NULL, 0, why);
+                done(call_userdata, NULL, 0, call_why);
+}
+
+static void worker_fail(Worker *w, const struct storaged_error *why)
+{
+        worker_end(w, why, why);
 }
 
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
@@ -331,20 +357,22 @@ static void deadline_arm(Worker *w, uint64_t timeout_usec)
         (void) sd_event_source_set_enabled(w->deadline, SD_EVENT_ONESHOT);
 }
 
-static void error_from_frame(const Frame *f, const char *label, struct storaged_error *ret)
+/* True: with that the process ends (`give_up` of the host's services). */
+static bool error_from_frame(const Frame *f, const char *label, struct storaged_error *ret)
 {
         AUTO_JSON *o = NULL;
         const char *text;
 
         if (json_parse(f->body.data ? f->body.data : "", f->body.len, &o) < 0) {
                 (void) error_set(ret, -EPROTO, "%s: its worker sent an error that can't be read", label);
-                return;
+                return false;
         }
         text = json_get_string(o, "text");
         (void) error_set_param(ret, (int) json_get_int(o, "code", -EIO), json_get_string(o, "param"), "%s",
                                text ? text : "unknown error");
         if (ret->code >= 0)
                 ret->code = -EIO;
+        return json_get_bool(o, "ends", false);
 }
 
 static void call_send(Worker *w)
@@ -435,7 +463,14 @@ static bool worker_handle(Worker *w, const Frame *f)
                 on_ask(w, f);
                 return true;
         case FRAME_ERROR:
-                error_from_frame(f, w->label, &err);
+                if (error_from_frame(f, w->label, &err)) {
+                        struct storaged_error end = STORAGED_ERROR_INIT;
+
+                        (void) error_set(&end, -ECONNRESET, "%s: the worker gave up while it did '%s'", w->label,
+                                         w->has_call ? w->op : "nothing");
+                        worker_end(w, &end, &err);
+                        return false;
+                }
                 if (!w->is_ready) {
                         worker_fail(w, &err); /* it could not start */
                         return false;

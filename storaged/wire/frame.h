@@ -20,7 +20,7 @@
 enum frame_type {
         FRAME_CALL = 1,     /* daemon → worker: {"op", "args", "deadline_ms"}; may carry one descriptor */
         FRAME_REPLY = 2,    /* worker → daemon: the result, any JSON value */
-        FRAME_ERROR = 3,    /* worker → daemon: {"code": -errno, "param", "text"} */
+        FRAME_ERROR = 3,    /* worker → daemon: {"code": -errno, "param", "text"[, "ends": true]} */
         FRAME_PROGRESS = 4, /* worker → daemon: {"done", "total"} */
         FRAME_LOG = 5,      /* worker → daemon: {"level", "text"} */
         FRAME_READY = 6,    /* worker → daemon once it has loaded and started its plugin: {"pid"} */

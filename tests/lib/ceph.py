@@ -3,6 +3,7 @@
 system in a network namespace of their own, no nodes. One cluster a class, up in 2-3 s; storaged of each test runs beside it."""
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -94,6 +95,43 @@ class CephTest(DaemonTest):
         self.d.pvesm("add", "rbd", storage, "--monhost", monhost or " ".join(self.ADDRESSES[:self.CEPH.get("mons", 1)]), "--pool", pool, "--keyring", path,
                      *(w for k, v in props.items() for w in (f"--{k.replace('_', '-')}", v)))
         return pool
+
+
+def mds_key(text):
+    """The key alone, as mount.ceph's secret file has it, of a keyring's text."""
+    return text.split("key = ")[1].split()[0]
+
+
+class CephFsTest(CephTest):
+    """A cluster with a file system; a storage `files` on it, mounted by ceph-fuse below self.tmp."""
+    CEPH = {"mds": 1}
+    POOLS = ()
+
+    def add_cephfs(self, storage="files", secret=None, monhost=None, path=None, **props):
+        secret_path = os.path.join(self.tmp, f"{storage}.secret")
+        with open(secret_path, "w", encoding="utf-8") as f:
+            f.write(secret or mds_key(self.admin_keyring()) + "\n")
+        props = {"fuse": 1, "content": "iso,backup,vztmpl,snippets", **props}
+        return self.d.pvesm("add", "cephfs", storage, "--monhost", monhost or self.ADDRESSES[0], "--keyring", secret_path,
+                            "--path", path or os.path.join(self.tmp, "mnt", storage),
+                            *(w for k, v in props.items() for w in (f"--{k.replace('_', '-')}", str(v))))
+
+    def fuses(self):
+        """The ceph-fuse processes beside the cluster."""
+        pids = harness.run("ip", "netns", "pids", self.lab.netns).out.split()
+        return [int(p) for p in pids if harness.run("cat", f"/proc/{p}/comm", check=False).out.strip() == "ceph-fuse"]
+
+    def end_fuses(self):
+        for pid in self.fuses():
+            os.kill(pid, signal.SIGKILL)
+        harness.wait_until(lambda: not self.fuses(), "no ceph-fuse")
+
+    def tearDown(self):
+        try:
+            super().tearDown()
+        finally:
+            self.end_fuses()
+            ceph.mds_evict(self.lab, "a")  # the next test must not wait for what they held
 
 
 class CephNodes(CephTest):
@@ -229,4 +267,4 @@ def io(pool, namespace=''):
     return ctx
 """
 
-__all__ = ["CephNodes", "CephTest", "LabError", "Qemu", "ceph", "scaled"]
+__all__ = ["CephFsTest", "CephNodes", "CephTest", "LabError", "Qemu", "ceph", "mds_key", "scaled"]

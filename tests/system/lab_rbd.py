@@ -1,18 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An rbd storage on nodes with real kernels: images as block devices (krbd), one node at a time."""
+"""Ceph's storages on nodes with real kernels: images as block devices (krbd), one node at a time; a file system mounted by the
+kernel."""
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import main
+from harness import main, wait_until
 from labcase import LabCase
 from labkit import ceph
 
 
 class Krbd(LabCase):
     KIND = "rk"
-    UP = ("--nodes", "1", "--luns", "0", "--lock", "none", "--ceph", "--storaged")
+    UP = ("--nodes", "1", "--luns", "0", "--lock", "none", "--ceph", "--mds", "1", "--storaged")
 
     def test_an_image_is_a_block_device_while_it_is_active(self):
         if self.on(1, "modprobe rbd")[0] != 0:
@@ -36,6 +37,31 @@ class Krbd(LabCase):
         self.assertEqual(self.must(1, "ls /sys/bus/rbd/devices"), "")
         self.assertEqual(self.on(1, f"test -e {path}")[0], 1)
         self.must(1, "pvesm free kube:vm-100-disk-0")
+
+    def test_a_file_system_mounted_by_the_kernel(self):
+        if self.on(1, "modprobe ceph")[0] != 0:
+            self.skipTest("the nodes' kernel has no module ceph")
+        with open(f"{self.lab.share}/ceph/keyring", encoding="utf-8") as f:
+            key = f.read().split("key = ")[1].split()[0]
+        self.must(1, f"echo {key} > /tmp/secret")
+        self.must(1, "pvesm add cephfs files --monhost 10.77.1.250 --keyring /tmp/secret --content iso,backup")
+        mount = self.must(1, "grep ' ceph ' /proc/mounts")
+        self.tell("mounted", mount)
+        self.assertIn("/mnt/pve/files", mount)
+        self.assertNotIn(key, mount)
+        self.must(1, "head -c 100000 /dev/urandom > /mnt/pve/files/template/iso/a.iso")
+        self.assertRegex(self.must(1, "pvesm list files"), r"files:iso/a.iso +iso +iso +100000")
+        ceph.mds_stop(self.lab, "a")
+        try:
+            wait_until(lambda: "unresponsive" in self.must(1, "pvesm status"), "files is unresponsive", 60)
+            self.must(1, "timeout 5 pvesm status")
+        finally:
+            ceph.mds_resume(self.lab, "a")
+        wait_until(lambda: self.on(1, "pvesm list files")[0] == 0, "it is back", 60)
+        self.must(1, "pvesm free files:iso/a.iso")
+        self.assertEqual(self.must(1, "ls /mnt/pve/files/template/iso"), "")
+        self.must(1, "pvesm remove files")
+        wait_until(lambda: self.on(1, "grep ' ceph ' /proc/mounts")[0] != 0, "unmounted", 30)
 
 
 if __name__ == "__main__":

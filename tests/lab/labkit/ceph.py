@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-A Ceph cluster beside the nodes: one or three monitors, a manager without modules, OSDs in memory or in a file. The
-daemons run from a root file system of their own (tests/lab/ceph-packages) in the lab's network namespace.
+A Ceph cluster beside the nodes: one or three monitors, a manager without modules, OSDs in memory or in a file, and
+metadata servers of a file system where they are wanted. The daemons run from a root file system of their own (tests/lab/ceph-packages) in the lab's network namespace.
 
 up() makes a new cluster and waits until it is healthy. It needs no nodes: with addresses=LOOPBACK, a lab that has
 nothing else gets a network namespace, and a program of the host that is to use the cluster runs there
@@ -27,6 +27,7 @@ NETWORK = ("10.77.1.250", "10.77.1.251", "10.77.1.252")  # on the cluster networ
 LOOPBACK = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 STORES = ("memstore", "bluestore")
 MON_NAMES = "abc"
+MDS_NAMES = "abc"
 MGR = "mgr.x"
 # These are always on; one that is missing is HEALTH_ERR.
 _MODULES = ("balancer", "crash", "devicehealth", "orchestrator", "pg_autoscaler", "progress", "rbd_support", "status", "telemetry",
@@ -109,6 +110,13 @@ rocksdb_cache_size = 8388608
 [mgr]
 mgr_data = {cluster}/$type.$id
 keyring = {cluster}/$type.$id/keyring
+[mds]
+mds_data = {cluster}/$type.$id
+keyring = {cluster}/$type.$id/keyring
+mds_cache_memory_limit = 67108864
+mds_beacon_interval = 1
+mds_beacon_grace = 5
+mds_reconnect_timeout = 5
 [osd]
 osd_data = {cluster}/$type.$id
 keyring = {cluster}/$type.$id/keyring
@@ -183,7 +191,7 @@ def _entry(name, caps):
     return f"[{name}]\n\tkey = {_secret()}\n" + "".join(f'\tcaps {what} = "{allowed}"\n' for what, allowed in caps.items())
 
 
-def _write_keys(lab, osds):
+def _write_keys(lab, osds, mds):
     """All keys go into the monitors' first keyring, so that none has to be added to the running cluster."""
     entries = {
         _dir(lab, "keyring"): _entry("client.admin", dict(_ALL, mds="allow *")),
@@ -192,6 +200,8 @@ def _write_keys(lab, osds):
     for i in range(osds):
         entries[_dir(lab, "cluster", f"osd.{i}", "keyring")] = _entry(
             f"osd.{i}", {"mon": "allow profile osd", "mgr": "allow profile osd", "osd": "allow *"})
+    for name in MDS_NAMES[:mds]:
+        entries[_dir(lab, "cluster", f"mds.{name}", "keyring")] = _entry(f"mds.{name}", {"mon": "profile mds", "osd": "allow *", "mds": "allow"})
     for path, entry in entries.items():
         _write(path, entry)
     _write(_dir(lab, "cluster", "keys"), _entry("mon.", {"mon": "allow *"}) + "".join(entries.values()))
@@ -250,22 +260,23 @@ def _prepare(lab, made, fsid):
         if not address.startswith("127."):
             run(["ip", "-n", lab.netns, "addr", "replace", f"{address}/24", "dev", "br1"])
     shutil.rmtree(_dir(lab), ignore_errors=True)
-    _write_keys(lab, made["osds"])
+    _write_keys(lab, made["osds"], made["mds"])
     _write_conf(lab, made, fsid)
     _write_modules(lab)
     _write(_dir(lab, "cluster", "facts.json"), json.dumps(made))
 
 
-def up(lab, mons=1, osds=1, store="memstore", addresses=NETWORK, pools=()):
+def up(lab, mons=1, osds=1, store="memstore", addresses=NETWORK, pools=(), mds=0):
     """
     A new cluster, healthy when this returns; gives the seconds it took and the cluster's state in a line. Each pool
-    of `pools` gets the application rbd. memstore is for tests that kill no OSD: it forgets all with the process.
+    of `pools` gets the application rbd. memstore is for tests that kill no OSD: it forgets all with the process. With
+    metadata servers (mds: how many, one of them active) there is a file system "cephfs".
     """
     if mons not in (1, 3) or osds < 1 or store not in STORES:
         raise LabError(f"Ceph: {mons} monitors (1 or 3), {osds} OSDs (1 or more), store '{store}' ({' or '.join(STORES)})")
     if running(lab):
         raise LabError(f"lab '{lab.name}' has a Ceph cluster that runs: {', '.join(running(lab))}")
-    made = {"mons": mons, "osds": osds, "store": store, "addresses": list(addresses[:mons]),
+    made = {"mons": mons, "osds": osds, "store": store, "mds": mds, "addresses": list(addresses[:mons]),
             "root": run([os.path.join(HERE, "rootfs"), "ceph"]).stdout.strip().splitlines()[-1]}
     begin = time.monotonic()
     fsid, uuids = str(uuid.uuid4()), [str(uuid.uuid4()) for _ in range(osds)]
@@ -282,6 +293,11 @@ def up(lab, mons=1, osds=1, store="memstore", addresses=NETWORK, pools=()):
         _start(lab, f"osd.{i}")
     if pools:
         make_pools(lab, pools)
+    if mds:
+        make_fs(lab, "cephfs")
+        for name in MDS_NAMES[:mds]:
+            _start(lab, f"mds.{name}")
+        wait_for("an active metadata server", lambda: fs_state(lab, "cephfs") == ["up:active"], 60)
     state = wait_healthy(lab)
     return time.monotonic() - begin, state
 
@@ -321,6 +337,22 @@ def make_pools(lab, pools, application="rbd"):
     command(lab, *commands)
 
 
+def make_fs(lab, name):
+    """A file system with pools of its own; a metadata server takes it up by itself."""
+    make_pools(lab, [f"{name}_metadata", f"{name}_data"], application=None)
+    command(lab, {"prefix": "fs new", "fs_name": name, "metadata": f"{name}_metadata", "data": f"{name}_data"},
+            {"prefix": "fs set", "fs_name": name, "var": "standby_count_wanted", "val": "0"},
+            {"prefix": "fs set", "fs_name": name, "var": "session_timeout", "val": "30"})  # the least; a dead client holds others up for so long
+
+
+def fs_state(lab, name):
+    """The states of the file system's metadata servers: ["up:active"]; a late one has "late" behind it."""
+    for fs in command(lab, {"prefix": "fs dump"})[0]["filesystems"]:
+        if fs["mdsmap"]["fs_name"] == name:
+            return [i["state"] + (" late" if "laggy_since" in i else "") for i in fs["mdsmap"]["info"].values()]
+    raise LabError(f"no file system '{name}'")
+
+
 def checks(lab):
     """The health checks that are raised now, by their codes."""
     return sorted(command(lab, {"prefix": "health"})[0]["checks"])
@@ -336,7 +368,7 @@ def wait_healthy(lab, timeout=60):
     return client(lab, "wait", "OK", timeout=timeout).stdout.strip()
 
 
-def _daemon_command(lab, daemon, prefix, timeout=1):
+def _daemon_command(lab, daemon, prefix, timeout=1, **more):
     """Asks a daemon by its admin socket, which needs no quorum; None if it does not answer."""
     pid = lab.pid(_process(daemon))
     if not pid:
@@ -345,7 +377,7 @@ def _daemon_command(lab, daemon, prefix, timeout=1):
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(timeout)
             s.connect(f"/proc/{pid}/root/run/ceph.asok")
-            s.sendall(json.dumps({"prefix": prefix, "format": "json"}).encode() + b"\0")
+            s.sendall(json.dumps({"prefix": prefix, "format": "json", **more}).encode() + b"\0")
             with s.makefile("rb") as answer:
                 size, = struct.unpack(">I", answer.read(4))
                 return json.loads(answer.read(size))
@@ -411,6 +443,41 @@ def osd_resume(lab, number):
 
 def osd_kill(lab, number):
     lab.kill(_process(_osd(lab, number)))
+
+
+def _mds(lab, name):
+    names = MDS_NAMES[:facts(lab)["mds"]]
+    if name not in names or len(name) != 1:
+        raise LabError(f"no metadata server '{name}': {', '.join(names)}")
+    return f"mds.{name}"
+
+
+def mds_stop(lab, name):
+    """The metadata server hangs; what clients hold they keep, and what they ask is not answered."""
+    _signal(lab, _mds(lab, name), signal.SIGSTOP)
+
+
+def mds_resume(lab, name):
+    _signal(lab, _mds(lab, name), signal.SIGCONT)
+
+
+def mds_kill(lab, name):
+    lab.kill(_process(_mds(lab, name)))
+
+
+def mds_start(lab, name):
+    _start_again(lab, _mds(lab, name))
+
+
+def mds_sessions(lab, name):
+    """The sessions of its clients; None if it does not answer."""
+    return _daemon_command(lab, _mds(lab, name), "session ls")
+
+
+def mds_evict(lab, name, ident=None):
+    """Throws a client out, or all of them, as a metadata server does with dead ones after the session's timeout."""
+    for number in [ident] if ident else [s["id"] for s in mds_sessions(lab, name) or []]:
+        _daemon_command(lab, _mds(lab, name), "session evict", timeout=10, filters=[f"id={number}"])
 
 
 def osd_start(lab, number):
