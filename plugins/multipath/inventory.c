@@ -114,9 +114,9 @@ static int table_add_paths(LunTable *t, const Inventory *inv, const MapList *map
                 if (!vpd_wwid_is_valid(wwid))
                         continue; /* nothing tells which LUN that is */
                 l = table_at(t, wwid);
-                if (!l || lun_add_path(l, p) < 0)
+                if (!l || (!p->is_head && lun_add_path(l, p) < 0))
                         return -ENOMEM;
-                if (!l->block[0]) {
+                if (!l->block[0] || p->is_head) {
                         (void) snprintf(l->block, sizeof(l->block), "%s", p->dev);
                         l->bytes = p->bytes;
                 }

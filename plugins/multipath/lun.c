@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "multipath/js.h"
+#include "multipath/nvme.h"
 #include "multipath/sysfs.h"
 
 static const MapPath *map_path_of(const Lun *l, const DiskPath *p)
@@ -29,7 +30,7 @@ static bool is_usable(const Lun *l, const DiskPath *p)
 
         if (strcmp(p->state, "running") != 0 || p->is_gone)
                 return false;
-        return l->map ? m && map_path_is_usable(m) : true;
+        return l->map ? m && map_path_is_usable(m) : nvme_is_usable(p);
 }
 
 size_t lun_count_usable(const Lun *l)
@@ -80,6 +81,8 @@ static bool needs_map(const Lun *l)
 {
         const char *t = l->n_paths > 0 ? l->paths[0]->transport : "";
 
+        if (strcmp(t, "nvme") == 0) /* the kernel's own multipath, or one controller */
+                return l->n_paths > 1 && !strchr(l->paths[0]->dev + strlen("nvme"), 'c');
         return l->n_paths > 1 || strcmp(t, "fc") == 0 || strcmp(t, "iscsi") == 0;
 }
 

@@ -17,6 +17,7 @@
 
 #include <storaged/cleanup.h>
 
+#include "multipath/nvme.h"
 #include "multipath/scsi.h"
 #include "multipath/sysfs.h"
 
@@ -146,17 +147,6 @@ static void read_scsi(int sys, int dir, const char *place, DiskPath *p)
         p->has_access_state = faccessat(dir, "device/access_state", R_OK, 0) == 0;
 }
 
-static void read_nvme(int dir, DiskPath *p)
-{
-        (void) snprintf(p->transport, sizeof(p->transport), "nvme");
-        (void) sysfs_text(dir, "wwid", p->wwid, sizeof(p->wwid));
-        (void) sysfs_text(dir, "device/model", p->model, sizeof(p->model));
-        (void) sysfs_text(dir, "device/serial", p->serial, sizeof(p->serial));
-        if (sysfs_text(dir, "device/subsysnqn", p->target, sizeof(p->target)) <= 0)
-                (void) sysfs_text(dir, "device/../subsysnqn", p->target, sizeof(p->target));
-        p->port_group = p->port = -1;
-}
-
 /* Once, when a disk is seen for the first time. */
 static void read_fixed(int sys, int dir, DiskPath *p)
 {
@@ -169,7 +159,7 @@ static void read_fixed(int sys, int dir, DiskPath *p)
         at[n > 0 ? n : 0] = '\0';
         place = strdup(at);
         if (strncmp(p->dev, "nvme", 4) == 0)
-                read_nvme(dir, p);
+                nvme_read_fixed(dir, p);
         else
                 read_scsi(sys, dir, place ? place : "", p);
 }
@@ -180,7 +170,7 @@ static void read_changing(int sys, int dir, DiskPath *p)
         if (p->bytes == p->live_bytes)
                 p->live_bytes = 0;
         if (strcmp(p->transport, "nvme") == 0) {
-                (void) snprintf(p->state, sizeof(p->state), "running");
+                nvme_read_changing(dir, p);
                 return;
         }
         (void) sysfs_text(dir, "device/state", p->state, sizeof(p->state));
@@ -221,9 +211,7 @@ static DiskPath *path_at(DiskPathList *l, const char *dev, uint64_t inode, bool 
 
 static bool may_be_path(const char *name)
 {
-        /* nvme0c1n1: one path of a native multipath disk, hidden behind nvme0n1. */
-        return (name[0] == 's' && name[1] == 'd' && strlen(name) < 16) ||
-               (strncmp(name, "nvme", 4) == 0 && strlen(name) < 24 && !strchr(name, 'c'));
+        return (name[0] == 's' && name[1] == 'd' && strlen(name) < 16) || nvme_may_be_path(name);
 }
 
 static int on_block(void *userdata, int dir, const char *name, uint64_t inode)

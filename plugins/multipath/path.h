@@ -8,7 +8,7 @@
 #include "multipath/vpd.h"
 
 typedef struct DiskPath {
-        char dev[32];       /* sda, nvme0n1 */
+        char dev[32];       /* sda, nvme0n1, nvme0c1n1 */
         uint64_t inode;     /* of /sys/block/sda: another one, another disk of that name */
         bool is_seen;       /* in the current round */
         char transport[12]; /* fc, iscsi, sas, sata, usb, virtio, nvme, scsi */
@@ -18,6 +18,7 @@ typedef struct DiskPath {
         char wwid[WWID_MAX];
         char initiator[224], target[224], portal[80]; /* WWPN or IQN; iSCSI: address:port */
         int port_group, port;
+        bool is_head; /* NVMe: what is used; its paths are others */
         bool has_access_state;
         /* each time */
         uint64_t bytes;
