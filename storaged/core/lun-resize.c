@@ -8,10 +8,14 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/clock.h"
+#include "cluster/lock.h"
 #include "core/action.h"
 #include "core/lun-steps.h"
 #include "core/task.h"
 #include "wire/json.h"
+
+#define LOCK_WAIT_USEC (60 * USEC_PER_SEC)
 
 static void resize_done(LunJob *j)
 {
@@ -30,6 +34,7 @@ static void on_pv(void *userdata, const Reply *reply, const struct storaged_erro
         LunJob *j = userdata;
 
         (void) reply;
+        j->pv_lock = cluster_lock_release(j->pv_lock);
         if (err)
                 lun_job_fail(j, err->code ? err->code : -EIO,
                              "LUN %s has %" PRIu64
@@ -39,22 +44,62 @@ static void on_pv(void *userdata, const Reply *reply, const struct storaged_erro
                 resize_done(j);
 }
 
-/* Once, here: the metadata are one for all nodes. */
-static void resize_pv(LunJob *j)
+static void resize_pv_now(LunJob *j)
 {
         json_object *row = lun_job_row(j);
         const char *vg = json_get_string(row, "vg"), *device = json_get_string(row, "device");
-        struct storaged_pair args[] = { { "vg", vg }, { "device", device } };
+        struct storaged_pair args[] = { { "vgname", vg }, { "device", device } };
         ActionCall call = {
                 .type = "lvm", .action = "pv-resize", .args = args, .n_args = 2, .user = j->user, .is_direct = true
         };
+
+        task_log(j->task, "physical volume %s of volume group %s", device, vg);
+        action_run(j->core, &call, on_pv, j);
+}
+
+static void on_pv_locked(void *userdata, ClusterLock *lock, const struct storaged_error *err)
+{
+        LunJob *j = userdata;
+
+        j->pv_lock = lock;
+        if (lock)
+                resize_pv_now(j);
+        else
+                on_pv(j, NULL, err);
+}
+
+/*
+ * Once, here: the metadata are one for all nodes. Under the lock of the storage on it: where LVM has no lock of its
+ * own, that is what keeps another node from writing them at the same time.
+ */
+static void resize_pv(LunJob *j)
+{
+        json_object *row = lun_job_row(j), *storages = json_get(row, "storages");
+        const char *vg = json_get_string(row, "vg"), *device = json_get_string(row, "device"), *id = NULL;
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        AUTO(freep) char *name = NULL;
+        const StorageConfig *s;
+        int r;
 
         if (!vg || !*vg || !device) {
                 resize_done(j);
                 return;
         }
-        task_log(j->task, "physical volume %s of volume group %s", device, vg);
-        action_run(j->core, &call, on_pv, j);
+        if (storages && json_object_array_length(storages) > 0)
+                id = json_object_get_string(json_object_array_get_idx(storages, 0));
+        s = id ? config_find(j->core->config, id) : NULL;
+        if (!s) {
+                resize_pv_now(j);
+                return;
+        }
+        r = str_printf(&name, "storage-%s", id);
+        if (r >= 0)
+                r = cluster_lock_acquire(j->core->locks, name, !s->is_shared, "resize", now_usec() + LOCK_WAIT_USEC,
+                                         on_pv_locked, j, NULL);
+        if (r < 0) {
+                (void) error_set(&err, r, "storage '%s': can't ask for its lock: %s", id, strerror(-r));
+                on_pv(j, NULL, &err);
+        }
 }
 
 static void on_mapped(void *userdata, const NodeAnswer *answers, size_t n)

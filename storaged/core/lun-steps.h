@@ -12,6 +12,7 @@ struct LunJob {
         Core *core;
         Task *task;
         ClusterLock *lock;
+        ClusterLock *pv_lock; /* resize: of the storage on the volume group */
         char *wwid, *target, *lun, *node, *user;
         bool force;
         void (*run)(LunJob *j); /* when the lock is there */
