@@ -41,6 +41,9 @@ PLUGIN_COMMON_OBJ := $(PLUGIN_COMMON_SRC:%.c=$(B)/obj/%.o)
 # What the storages of Ceph share: a connection, its limits, monitors' commands. Linked by them alone.
 CEPH_COMMON_SRC := $(wildcard plugins/common-ceph/*.c)
 CEPH_COMMON_OBJ := $(CEPH_COMMON_SRC:%.c=$(B)/obj/%.o)
+# What the storages on volume groups share: LVM in process, device-mapper.
+LVM_COMMON_SRC := $(wildcard plugins/common-lvm/*.c)
+LVM_COMMON_OBJ := $(LVM_COMMON_SRC:%.c=$(B)/obj/%.o)
 LIBS_CEPH := -lrados -ljson-c -lpthread
 
 UNIT_SRC := $(wildcard tests/unit/*/test-*.c)
@@ -89,6 +92,9 @@ $(B)/libplugincommon.a: $(PLUGIN_COMMON_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/libcephcommon.a: $(CEPH_COMMON_OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/liblvmcommon.a: $(LVM_COMMON_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 define link

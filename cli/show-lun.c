@@ -242,6 +242,28 @@ void show_multipath(Cli *c, json_object *data)
         print_words(data, "pruned", "no longer allowed: ");
 }
 
+static void print_devices(json_object *data, const char *key, const char *before)
+{
+        json_object *list = json_get(data, key);
+
+        for (size_t i = 0; i < json_object_array_length(list); i++) {
+                json_object *row = json_object_array_get_idx(list, i);
+
+                (void) printf("%s %s (%s)\n", before, text_of(row, "device"), text_of(row, "vg"));
+        }
+}
+
+void show_guard(Cli *c, json_object *data)
+{
+        (void) c;
+        if (json_get_string(data, "reason"))
+                (void) printf("nothing was changed: %s; what was set by hand stays\n", text_of(data, "reason"));
+        else
+                (void) printf("limit: %s\n", text_of(data, "state"));
+        print_devices(data, "devices", "listed:");
+        print_devices(data, "left-out", "left out:");
+}
+
 /* --- ports */
 
 static const char *cell_port(json_object *row, char buf[OUTPUT_CELL_SIZE])

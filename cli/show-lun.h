@@ -7,4 +7,5 @@ void show_luns(Cli *c, json_object *data);       /* the matrix: a line a LUN, th
 void show_lun(Cli *c, json_object *data);        /* one LUN, a line a path and node */
 void show_lun_result(Cli *c, json_object *data); /* of a resize or a removal */
 void show_multipath(Cli *c, json_object *data);
+void show_guard(Cli *c, json_object *data); /* what the node's LVM is limited to */
 void show_ports(Cli *c, json_object *data);

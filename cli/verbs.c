@@ -120,6 +120,12 @@ static const Param reduce_vg_params[] = { P_WWID, P_VGNAME(0), P_END };
 static const Param vg_only_params[] = { P_VGNAME(POS), P_END };
 static const Param convert_vg_params[] = { P_VGNAME(POS), P_LOCKING, P_END };
 
+static const Param guard_vg_params[] = {
+        { .name = "vgname", .text = "Further volume groups that are this node's own, with commas." },
+        { .name = "off", .type = PARAM_BOOLEAN, .text = "Take away what was set up by this command." },
+        P_END
+};
+
 static const Param lun_params[] = { P_WWID, P_FRESH, P_END };
 
 static const Param list_params[] = {
@@ -980,6 +986,13 @@ const Verb verb_table[] = {
           .method = "POST",
           .path = "/cluster/vgs/{vgname}/convert",
           .run = run_task },
+        { .name = "vg guard",
+          .text = "Limits this node's LVM to the disks of its own volume groups, so that it neither sees nor switches on "
+                  "what guests have on theirs. What was configured by hand stays as it is.",
+          .params = guard_vg_params,
+          .method = "POST",
+          .path = NODE "/actions/lvm/guard",
+          .show = show_guard },
         { .name = "task list",
           .text = "Tasks of this node.",
           .params = tasks_params,

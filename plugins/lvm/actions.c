@@ -17,7 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lvm/dm.h"
+#include "common-lvm/dm.h"
+#include "lvm/guard.h"
 
 #define LOCKD_SOCKET "/run/lvm/lvmlockd.socket"
 /* Each volume takes about 700 bytes of text, twice at a time: room for more than 10000. */
@@ -141,9 +142,12 @@ static int vg_create(Act *a)
                 r = make_empty(a, device, arg(a, "wipe-signature"));
         if (r < 0)
                 return r;
-        return lvm_cmd(&a->cmd, "make the volume group", a->err,
-                       "vgcreate -qq %s%s --metadatasize " METADATA_SIZE " --setautoactivation n %s %s",
-                       is_shared ? "--locktype " : "", is_shared ? locking : "", a->vg, device);
+        r = lvm_cmd(&a->cmd, "make the volume group", a->err,
+                    "vgcreate -qq %s%s --metadatasize " METADATA_SIZE " --setautoactivation n %s %s",
+                    is_shared ? "--locktype " : "", is_shared ? locking : "", a->vg, device);
+        if (r == 0)
+                guard_follow(a->host, device, true);
+        return r;
 }
 
 static int vg_extend(Act *a)
@@ -153,9 +157,12 @@ static int vg_extend(Act *a)
 
         if (r == 0)
                 r = make_empty(a, device, arg(a, "wipe-signature"));
-        return r < 0 ? r
-                     : lvm_cmd(&a->cmd, "extend the volume group", a->err,
-                               "vgextend -qq --metadatasize " METADATA_SIZE " %s %s", a->vg, device);
+        if (r == 0)
+                r = lvm_cmd(&a->cmd, "extend the volume group", a->err,
+                            "vgextend -qq --metadatasize " METADATA_SIZE " %s %s", a->vg, device);
+        if (r == 0)
+                guard_follow(a->host, device, true);
+        return r;
 }
 
 static int vg_reduce(Act *a)
@@ -168,6 +175,8 @@ static int vg_reduce(Act *a)
                             device);
         if (r == 0)
                 r = lvm_cmd(&a->cmd, "take LVM's label off the device", a->err, "pvremove -qq %s", device);
+        if (r == 0)
+                guard_follow(a->host, device, false);
         return r;
 }
 
@@ -196,19 +205,27 @@ static int vg_destroy(Act *a)
                               v.lvs[0].name);
         if (r == 0)
                 r = lvm_cmd(&a->cmd, "remove the volume group", a->err, "vgremove -qq %s", a->vg);
-        for (size_t i = 0; r == 0 && i < v.n_pvs; i++)
+        for (size_t i = 0; r == 0 && i < v.n_pvs; i++) {
                 r = lvm_cmd(&a->cmd, "take LVM's label off a device", a->err, "pvremove -qq %s", v.pvs[i].device);
+                if (r == 0)
+                        guard_follow(a->host, v.pvs[i].device, false);
+        }
         vg_deinit(&v);
         return r;
 }
 
 static int lock_start(Act *a)
 {
+        Vg v = { 0 };
         int r = need_lockd(a, "shared");
 
-        return r < 0 ? r
-                     : lvm_cmd(&a->cmd, "start the locks of the volume group", a->err, "vgchange --lock-start %s",
-                               a->vg);
+        if (r == 0)
+                r = lvm_cmd(&a->cmd, "start the locks of the volume group", a->err, "vgchange --lock-start %s", a->vg);
+        if (r == 0 && guard_is_ours(a->host) && vg_refresh(&v, &a->cmd, a->vg, NULL) == 0)
+                for (size_t i = 0; i < v.n_pvs; i++)
+                        guard_follow(a->host, v.pvs[i].device, true);
+        vg_deinit(&v);
+        return r;
 }
 
 static int lock_stop(Act *a)
@@ -308,6 +325,18 @@ static int cut_off(Act *a)
         return dm_each(a->vg, "", cut_off_one, a, a->err);
 }
 
+static int wipe(Act *a)
+{
+        return lvm_wipe(a->l, &a->answer, a->err);
+}
+
+static int reap(Act *a)
+{
+        const char *volumes = arg(a, "volumes");
+
+        return volumes ? lvm_reap(a->l, volumes, a->err) : 0;
+}
+
 static const struct storaged_property p_none[] = { { 0 } };
 
 #define P_VG                                                                                             \
@@ -351,6 +380,12 @@ static const struct storaged_property p_volume[] = { { .name = "volume",
                                                        .description = "The volume's name." },
                                                      { 0 } };
 
+static const struct storaged_property p_volumes[] = { { .name = "volumes",
+                                                        .type = STORAGED_PROPERTY_STRING,
+                                                        .flags = STORAGED_PROPERTY_REQUIRED,
+                                                        .description = "Their names, with commas." },
+                                                      { 0 } };
+
 #define SLOW STORAGED_ACTION_SLOW
 #define READ STORAGED_ACTION_READ
 #define STORAGE STORAGED_ACTION_STORAGE
@@ -359,13 +394,25 @@ static const struct {
         const char *name;
         int (*run)(Act *a);
 } runners[] = {
-        { "lock-check", check_locking }, { "vg-info", vg_info },       { "vg-create", vg_create },
-        { "vg-extend", vg_extend },      { "vg-reduce", vg_reduce },   { "vg-destroy", vg_destroy },
-        { "vg-convert", vg_convert },    { "lock-start", lock_start }, { "lock-stop", lock_stop },
-        { "pv-resize", pv_resize },      { "cut-off", cut_off },       { "forget", forget },
+        { "lock-check", check_locking },
+        { "vg-info", vg_info },
+        { "vg-create", vg_create },
+        { "vg-extend", vg_extend },
+        { "vg-reduce", vg_reduce },
+        { "vg-destroy", vg_destroy },
+        { "vg-convert", vg_convert },
+        { "lock-start", lock_start },
+        { "lock-stop", lock_stop },
+        { "pv-resize", pv_resize },
+        { "cut-off", cut_off },
+        { "forget", forget },
+        { "wipe", wipe },
+        { "reap", reap },
 };
 
 const struct storaged_action lvm_actions[] = {
+        { "doctor", "Whether this node's LVM keeps out of guests' disks.", READ, p_none },
+        { "guard", "Limit this node's LVM to the disks of its own volume groups.", SLOW, guard_params },
         { "lock-check", "Whether that lock manager can be used on this node.", READ, p_locking },
         { "vg-info", "A volume group, and what is active of it on this node.", READ | SLOW, p_vg },
         { "vg-create", "Make a volume group on an empty LUN.", SLOW, p_create },
@@ -378,6 +425,9 @@ const struct storaged_action lvm_actions[] = {
         { "pv-resize", "Take the new size of a LUN over into its volume group.", SLOW, p_device },
         { "cut-off", "Storage of the locks lost: let every I/O of this node to the volume group fail.", SLOW, p_vg },
         { "forget", "Drop what is left of a volume that another node removed or changed.", STORAGE, p_volume },
+        { "wipe", "Write zeroes over what was removed on this node with saferemove.", STORAGE | STORAGED_ACTION_TASK,
+          p_none },
+        { "reap", "Give the space of written-over volumes back.", STORAGE, p_volumes },
         { NULL, NULL, 0, p_none },
 };
 
@@ -387,6 +437,8 @@ int lvm_act(const struct storaged_host *host, void *self, const char *action, co
         Act a = { .host = host, .l = self, .args = args, .err = err, .cmd = { .what = "volume group" } };
         int r = -EOPNOTSUPP;
 
+        if (guard_act(host, action, args, fn, userdata, &r, err))
+                return r;
         a.vg = arg(&a, "vgname");
         if (a.vg)
                 a.cmd.what = a.vg;

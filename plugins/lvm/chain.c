@@ -14,8 +14,8 @@
 
 #include "common/qemu-img.h"
 #include "lvm/chain.h"
-#include "lvm/dm.h"
-#include "lvm/unfinished.h"
+#include "common-lvm/dm.h"
+#include "common-lvm/unfinished.h"
 
 #define CHAIN_LINKS_MAX 256
 #define NEW_PREFIX "new-"

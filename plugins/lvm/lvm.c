@@ -6,9 +6,8 @@
  * under lvmlockd's lock where the VG is shared and under the daemon's cluster lock in any case; what is active is known
  * from device-mapper (dm.c). The invariant: a name vm-… without the tag of an unfinished operation is a whole volume.
  *
- *   cmd.c  the door to LVM          vg.c     what the VG is, kept while mda.c says that nothing was committed
- *   dm.c   the kernel's devices     activate.c  on, off, stale devices
- *   volume.c, remove.c, chain.c, stream.c  the operations; unfinished.c what crashes leave
+ *   ../common-lvm  the group, the kernel's devices, what thick and thin volumes have in common
+ *   volume.c, onoff.c, remove.c, chain.c, stream.c  the operations
  */
 #include "lvm/lvm.h"
 
@@ -19,7 +18,7 @@
 
 #include "lvm/actions.h"
 #include "lvm/chain.h"
-#include "lvm/unfinished.h"
+#include "common-lvm/unfinished.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define STEP_DEFAULT_MIB 32
@@ -58,53 +57,12 @@ static int lvm_check_config(const struct storaged_host *host, const struct stora
 
 /* --- lifecycle */
 
-static int no_reach(FileStore *fs, unsigned planes, struct storaged_error *err)
-{
-        (void) fs;
-        (void) planes;
-        (void) err;
-        return 0;
-}
-
-static const FileStoreKind kind = { .type = "lvm", .reach = no_reach };
-
-void lvm_stop_common(Lvm *l)
-{
-        vg_deinit(&l->state);
-        lvm_cmd_deinit(&l->cmd);
-        free(l->fs.path);
-        free(l->storage);
-        free(l->vg);
-}
-
-int lvm_start_common(const struct storaged_host *host, const struct storaged_config *config, Lvm *l,
-                     struct storaged_error *err)
-{
-        const char *vg = storaged_config_get(config, "vgname");
-        int n;
-
-        if (!vg || strlen(vg) >= LVM_NAME_MAX)
-                return error_set_param(err, -EINVAL, "vgname", "storage %s has no volume group", config->storage);
-        l->host = host;
-        l->storage = strdup(config->storage);
-        l->vg = strdup(vg);
-        n = asprintf(&l->fs.path, "/dev/%s", vg);
-        if (n < 0)
-                l->fs.path = NULL;
-        if (!l->storage || !l->vg || !l->fs.path)
-                return error_set(err, -ENOMEM, "out of memory");
-        l->fs.kind = &kind;
-        l->fs.host = host;
-        l->fs.storage = l->storage;
-        l->cmd.what = l->storage;
-        return 0;
-}
-
 static int lvm_start(const struct storaged_host *host, const struct storaged_config *config, void **ret_self,
                      struct storaged_error *err)
 {
         const char *rate = storaged_config_get(config, "saferemove_throughput");
         const char *step = storaged_config_get(config, "saferemove-stepsize");
+        const char *base = storaged_config_get(config, "base");
         Lvm *l = calloc(1, sizeof(*l));
         int r;
 
@@ -116,7 +74,8 @@ static int lvm_start(const struct storaged_host *host, const struct storaged_con
         l->is_saferemove = storaged_config_get_bool(config, "saferemove");
         l->saferemove_bps = rate ? parse_rate(rate) : 0;
         l->saferemove_step = (step ? strtoull(step, NULL, 10) : STEP_DEFAULT_MIB) * MIB;
-        r = lvm_start_common(host, config, l, err);
+        l->base = base ? strdup(base) : NULL;
+        r = base && !l->base ? error_set(err, -ENOMEM, "out of memory") : lvm_start_common(host, config, l, err);
         if (r < 0) {
                 lvm_stop_common(l);
                 free(l);
@@ -134,36 +93,14 @@ static void lvm_stop(void *self)
 
 /* --- the storage */
 
-int lvm_reach(Lvm *l, struct storaged_error *err)
-{
-        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
-
-        if (r < 0)
-                return r;
-        if (l->state.is_exported)
-                return error_set(
-                        err, -EPERM,
-                        "storage \"%s\": volume group \"%s\" was exported (vgexport); vgimport it on one node first",
-                        l->storage, l->vg);
-        if (!vg_is_shared(&l->state))
-                return 0;
-        /* Waits until they are; where they run already it is done at once. */
-        r = lvm_cmd(&l->cmd, "start the locks of its volume group", err, "vgchange --lock-start %s", l->vg);
-        if (r < 0 && access("/run/lvm/lvmlockd.socket", F_OK) < 0)
-                return error_set(err, -EHOSTDOWN,
-                                 "storage \"%s\": volume group \"%s\" is shared by %s locks, and lvmlockd does not run "
-                                 "on node %s; "
-                                 "start it (systemctl start lvmlockd)",
-                                 l->storage, l->vg, l->state.lock_type, l->host->node);
-        return r;
-}
-
 static int lvm_activate_storage(void *self, struct storaged_error *err)
 {
         Lvm *l = self;
         size_t n = 0;
         int r = lvm_reach(l, err);
 
+        if (r == 0 && l->base)
+                r = lvm_check_base(l, l->base, err);
         if (r == 0)
                 r = unfinished_clean(l, &n, err);
         if (r == 0 && n > 0)
@@ -190,28 +127,6 @@ static int lvm_status(void *self, struct storaged_status *ret, struct storaged_e
                 (void) snprintf(ret->reason, sizeof(ret->reason),
                                 "%llu of %zu devices of volume group %s are missing on this node",
                                 (unsigned long long) l->state.n_missing, l->state.n_pvs, l->vg);
-        return 0;
-}
-
-/* LVM gives each VG a UUID, and a LUN that is seen by two nodes has the same one. */
-static int lvm_identify(void *self, const struct storaged_identify_spec *spec, struct storaged_identity *ret,
-                        struct storaged_error *err)
-{
-        Lvm *l = self;
-        size_t n = 0;
-        int r;
-
-        (void) spec;
-        vg_forget(&l->state); /* it is asked for seldom, and then nothing that is remembered will do */
-        r = vg_refresh(&l->state, &l->cmd, l->vg, err);
-        if (r < 0)
-                return r;
-        ret->mark = STORAGED_MARK_NONE;
-        (void) snprintf(ret->kind, sizeof(ret->kind), "vg-uuid");
-        (void) snprintf(ret->id, sizeof(ret->id), "%s", l->state.uuid);
-        for (size_t i = 0; i < l->state.n_pvs && n < sizeof(ret->detail); i++)
-                n += (size_t) snprintf(ret->detail + n, sizeof(ret->detail) - n, "%s%s", i ? " " : "",
-                                       l->state.pvs[i].device);
         return 0;
 }
 

@@ -18,48 +18,9 @@
 #include "common/qemu-img.h"
 #include "common/stream-io.h"
 #include "lvm/lvm.h"
-#include "lvm/unfinished.h"
-
-static int open_lv(Lvm *l, const char *name, int flags, int *ret, struct storaged_error *err)
-{
-        char path[TREE_PATH_MAX];
-        int fd;
-
-        (void) snprintf(path, sizeof(path), "/dev/%s/%s", l->vg, name);
-        fd = open(path, flags | O_CLOEXEC);
-        if (fd < 0)
-                return error_set(err, -errno, "storage \"%s\": cannot open %s: %s", l->storage, path, strerror(errno));
-        *ret = fd;
-        return 0;
-}
+#include "common-lvm/unfinished.h"
 
 /* --- outwards */
-
-static int export_raw(Lvm *l, const char *name, uint64_t bytes, Stream *s, struct storaged_error *err)
-{
-        AUTO(closep) int fd = -EBADF;
-        uint64_t at = 0;
-        int r = open_lv(l, name, O_RDONLY, &fd, err);
-
-        if (r < 0)
-                return r;
-        s->total = bytes;
-        r = stream_write_size(s, bytes, err);
-        while (r == 0 && at < bytes) {
-                size_t want = bytes - at < STREAM_CHUNK ? (size_t) (bytes - at) : STREAM_CHUNK;
-                ssize_t n = pread(fd, s->buf, want, (off_t) at);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return error_set(err, n < 0 ? -errno : -EIO, "storage \"%s\": cannot read %s/%s at %llu: %s",
-                                         l->storage, l->vg, name, (unsigned long long) at,
-                                         n < 0 ? strerror(errno) : "it ends there");
-                r = stream_write(s, s->buf, (size_t) n, err);
-                at += (uint64_t) n;
-        }
-        return r;
-}
 
 typedef struct Holds {
         Lvm *l;
@@ -128,61 +89,10 @@ int lvm_export_stream(void *self, STORAGED_VOL, const char *stream_format, const
         if (r < 0)
                 return r;
         return is_qcow2 ? export_guest_view(&l->fs, name, "qcow2", NULL, &s, err)
-                        : export_raw(l, name, lv->bytes, &s, err);
+                        : lvm_export_raw(l, name, lv->bytes, &s, err);
 }
 
 /* --- inwards */
-
-static int refuse_short(Lvm *l, uint64_t got, uint64_t wanted, struct storaged_error *err)
-{
-        return error_set(err, -EIO, "storage \"%s\": the stream ended after %llu of %llu bytes; nothing was kept",
-                         l->storage, (unsigned long long) got, (unsigned long long) wanted);
-}
-
-static int put(int fd, const char *buf, size_t n, uint64_t at)
-{
-        if (stream_is_zero(buf, n) && at % 512 == 0 && n % 512 == 0 &&
-            ioctl(fd, BLKZEROOUT, (uint64_t[2]){ at, n }) == 0)
-                return 0;
-        while (n > 0) {
-                ssize_t k = pwrite(fd, buf, n, (off_t) at);
-
-                if (k < 0 && errno == EINTR)
-                        continue;
-                if (k < 0)
-                        return -errno;
-                buf += k;
-                at += (uint64_t) k;
-                n -= (size_t) k;
-        }
-        return 0;
-}
-
-static int import_raw(Lvm *l, const char *name, uint64_t size, Stream *s, struct storaged_error *err)
-{
-        AUTO(closep) int fd = -EBADF;
-        uint64_t at = 0;
-        int r = open_lv(l, name, O_WRONLY, &fd, err);
-
-        while (r == 0 && at < size) {
-                size_t want = size - at < STREAM_CHUNK ? (size_t) (size - at) : STREAM_CHUNK, n;
-
-                r = stream_read(s, s->buf, want, &n, err);
-                if (r < 0)
-                        return r;
-                if (n < want)
-                        return refuse_short(l, at + n, size, err);
-                r = put(fd, s->buf, n, at);
-                at += n;
-                if (r < 0)
-                        return error_set(err, r, "storage \"%s\": cannot write to %s/%s: %s", l->storage, l->vg, name,
-                                         strerror(-r));
-        }
-        if (r == 0 && fsync(fd) < 0)
-                r = error_set(err, -errno, "storage \"%s\": cannot write to %s/%s: %s", l->storage, l->vg, name,
-                              strerror(errno));
-        return r;
-}
 
 static int import_qcow2(Lvm *l, const char *name, uint64_t size, Stream *s, struct storaged_error *err)
 {
@@ -206,7 +116,7 @@ static int import_qcow2(Lvm *l, const char *name, uint64_t size, Stream *s, stru
                 if (r < 0)
                         return r;
                 if (n < want)
-                        return refuse_short(l, at + n, size, err);
+                        return lvm_refuse_short(l, at + n, size, err);
                 padded = (n + 511) / 512 * 512;
                 memset(s->buf + n, 0, padded - n);
                 for (size_t k = 0; r == 0 && k < padded; k += STREAM_BLOCK) {
@@ -256,7 +166,7 @@ int lvm_import_stream(void *self, const struct storaged_import_spec *spec, STORA
                 return r;
         r = lvm_fault(l, "import.created", err);
         if (r == 0)
-                r = is_qcow2 ? import_qcow2(l, name, size, &s, err) : import_raw(l, name, size, &s, err);
+                r = is_qcow2 ? import_qcow2(l, name, size, &s, err) : lvm_import_raw(l, name, size, &s, err);
         if (r == 0)
                 r = lvm_fault(l, "import.written", err);
         if (r == 0)

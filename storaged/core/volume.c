@@ -22,6 +22,7 @@
 #include "core/task.h"
 #include "core/volume-elsewhere.h"
 #include "core/volume-use.h"
+#include "core/volume-wipe.h"
 #include "wire/json.h"
 #include "wire/volname.h"
 
@@ -91,6 +92,8 @@ static void on_done(void *userdata, const char *body, size_t len, const struct s
         j->oneshot = NULL;
         if (!err && volume_op_has(j->op, OP_ENDS_VOLUME))
                 activation_forget(j);
+        if (!err && volume_wipe_begin(j))
+                return;
         if (err) {
                 failure = *err;
                 if (j->op == &volume_ops[VOLUME_ALLOC] && str_eq(failure.param, "name"))

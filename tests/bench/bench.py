@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The speed figures: a table with target and measured value, and bench.json in the build directory.
 
-    bench.py [--quick] [NAME...]     NAME: commands storages raw qcow2 dead memory noquorum allocs migrate
+    bench.py [--quick] [NAME...]     NAME: commands storages raw qcow2 dead memory noquorum allocs migrate lvm
 
 Every figure is the median (and p99) of many runs on this machine as it is; commands are timed from exec to exit.
 """
@@ -16,11 +16,12 @@ import shutil
 import socket
 import statistics
 import struct
+import subprocess
 import sys
 import tempfile
 import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import BUILD, Daemon, GiB, UnixConnection, wait_until
+from harness import BUILD, REPO, Daemon, GiB, UnixConnection, wait_until
 
 PVESM = os.path.join(BUILD, "pvesm")
 rows = []
@@ -254,6 +255,24 @@ class Bench:
         two.stop()
         one.stop()
 
+    def lvm(self):
+        """In a kernel with device-mapper (tests/lib/lvm-kernel); ratios, as everything is slower there."""
+        story = os.path.join(REPO, "tests", "lib", "lvm-kernel-story.py")
+        env = dict(os.environ, KERNEL_STORY=f"{story} bench --volumes 1000 --rounds {self.runs(20)}")
+        r = subprocess.run([os.path.join(REPO, "tests", "lib", "lvm-kernel"), BUILD], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+        if r.returncode == 77:
+            print(r.stdout.strip().splitlines()[-1])
+            return
+        found = re.search(r"^FIGURES (.*)$", r.stdout, re.M)
+        if r.returncode != 0 or not found:
+            raise RuntimeError(r.stdout)
+        f = json.loads(found[1])
+        record("list of 1000 LVs after a change, of LVM's report", "", [a / b for a, b in zip(f["list_cold"], f["report"])], 1.2)
+        record("list of 1000 LVs, nothing changed", "ms", f["list_warm"], 10)
+        record("alloc on lvm, of lvcreate", "", [a / b for a, b in zip(f["alloc"], f["lvcreate"])], 1.3)
+        record("alloc on lvm, of lvcreate in one process", "", [a / b for a, b in zip(f["alloc"], f["lvcreate_in_process"])])
+
 
 def client(path, k, seconds):
     c, times, failed, i = UnixConnection(path), [], 0, 0
@@ -278,7 +297,7 @@ def client(path, k, seconds):
 
 
 def main():
-    names = ["commands", "storages", "raw", "qcow2", "dead", "memory", "noquorum", "allocs", "migrate"]
+    names = ["commands", "storages", "raw", "qcow2", "dead", "memory", "noquorum", "allocs", "migrate", "lvm"]
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--quick", action="store_true", help="a tenth of the runs")
     a.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))

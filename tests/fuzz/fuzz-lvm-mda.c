@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lvm/mda.c"
+#include "common-lvm/mda.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

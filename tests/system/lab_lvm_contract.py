@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The contract suite on the lvm plugin, with volume chains and zeroing, in a node that has device-mapper (tests/lib/lvm-kernel)."""
+"""The contract suite on lvm, with volume chains and zeroing, and on lvmthin, and stories of both on one node: in a kernel that
+has device-mapper (tests/lib/lvm-kernel)."""
 import os
 import re
 import subprocess
@@ -11,20 +12,32 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from harness import BUILD, REPO, main
 from labcase import machine
 
+STORY = os.path.join(REPO, "tests", "lib", "lvm-kernel-story.py")
 PASSED = re.compile(r"^\[  PASSED  \] (\d+) test\(s\)", re.M)
 
 
 @unittest.skipIf(machine.missing(), machine.missing())
 class Contract(unittest.TestCase):
-    def test_contract_on_a_volume_group(self):
+    def kernel(self, story="", suite=""):
         r = subprocess.run([os.path.join(REPO, "tests", "lib", "lvm-kernel"), BUILD], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True, errors="replace", timeout=540, check=False)
+                           stderr=subprocess.STDOUT, text=True, errors="replace", timeout=540, check=False,
+                           env=dict(os.environ, KERNEL_SUITE=suite, KERNEL_STORY=f"{STORY} {story}" if story else ""))
         if r.returncode == 77:
             self.skipTest(r.stdout.strip().splitlines()[-1])
         self.assertEqual(r.returncode, 0, r.stdout)
-        passed = int(PASSED.search(r.stdout)[1])
-        self.assertGreater(passed, 30, f"hardly anything was tested: {r.stdout}")
-        print(f"      {passed} tests of the contract on a volume group", flush=True)
+        for line in r.stdout.splitlines():
+            if line.startswith("      "):
+                print(line, flush=True)
+        return r.stdout
+
+    def contract(self, suite, on):
+        passed = [int(n) for n in PASSED.findall(self.kernel(suite=suite))]
+        self.assertEqual(len(passed), 1, suite)
+        self.assertGreater(passed[0], 30, f"hardly anything was tested: {passed}")
+        print(f"      {passed[0]} tests of the contract on {on}", flush=True)
+
+    def test_contract_on_a_volume_group(self):
+        self.contract("lvm", "a volume group")
 
 
 if __name__ == "__main__":

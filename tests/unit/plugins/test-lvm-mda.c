@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "lvm/mda.c"
+#include "common-lvm/mda.c"
 
 #include "base/fs.h"
 

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lvm/dm.h"
-#include "lvm/lvm.h"
+#include "common-lvm/dm.h"
+#include "common-lvm/store.h"
 
 /* --- who has it open */
 
@@ -208,62 +208,6 @@ void lvm_let_go(Lvm *l, const char *name, enum LvmHold hold)
 
         if (hold == LVM_HELD_NOW && lvm_deactivate(l, name, &err) < 0)
                 l->host->log(l->host->handle, STORAGED_LOG_WARNING, "%s", err.text);
-}
-
-/* --- the operations: a volume is its LV and, as a chain, those of its snapshots */
-
-typedef struct ChainWalk {
-        Lvm *l;
-        uint32_t mode; /* 0: off */
-        struct storaged_error *err;
-} ChainWalk;
-
-static int walk_link(void *userdata, const VgLv *lv, const char *snap)
-{
-        ChainWalk *w = userdata;
-        char name[LVM_NAME_MAX];
-
-        (void) snap;
-        (void) snprintf(name, sizeof(name), "%s", lv->name);
-        return w->mode ? lvm_activate(w->l, name, w->mode, w->err) : lvm_deactivate(w->l, name, w->err);
-}
-
-int lvm_activate_volume(void *self, STORAGED_VOL, const char *snap, uint32_t mode, struct storaged_error *err)
-{
-        Lvm *l = self;
-        ChainWalk w = { l, mode, err };
-        char name[LVM_NAME_MAX];
-        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
-
-        if (r < 0)
-                return r;
-        if (snap) {
-                r = lvm_snapshot_name(vol, snap, name, err);
-                return r < 0 ? r : lvm_activate(l, name, STORAGED_ACTIVATION_READ_ONLY, err);
-        }
-        r = lvm_activate(l, vol->name, mode, err);
-        if (r == 0 && strcmp(vol->format, "qcow2") == 0)
-                r = lvm_each_snapshot(l, vol, walk_link, &w);
-        return r;
-}
-
-int lvm_deactivate_volume(void *self, STORAGED_VOL, const char *snap, struct storaged_error *err)
-{
-        Lvm *l = self;
-        ChainWalk w = { l, 0, err };
-        char name[LVM_NAME_MAX];
-        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
-
-        if (r < 0)
-                return r;
-        if (snap) {
-                r = lvm_snapshot_name(vol, snap, name, err);
-                return r < 0 ? r : lvm_deactivate(l, name, err);
-        }
-        r = lvm_deactivate(l, vol->name, err);
-        if (r == 0 && strcmp(vol->format, "qcow2") == 0)
-                r = lvm_each_snapshot(l, vol, walk_link, &w);
-        return r;
 }
 
 typedef struct HolderRows {

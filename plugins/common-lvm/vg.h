@@ -9,8 +9,8 @@
 
 #include <storaged/error.h>
 
-#include "lvm/cmd.h"
-#include "lvm/mda.h"
+#include "common-lvm/cmd.h"
+#include "common-lvm/mda.h"
 
 #define VG_UUID_BYTES 39 /* with dashes and NUL */
 
@@ -28,7 +28,6 @@ typedef struct VgLv {
         const char *layout;
         const char *pool, *origin; /* thin; "" */
         uint64_t bytes;
-        double data_percent; /* thin; < 0: unknown */
         int64_t ctime;
 } VgLv;
 

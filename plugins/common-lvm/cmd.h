@@ -12,6 +12,7 @@ typedef struct LvmCmd {
         void *handle;     /* of liblvm2cmd; made by the first command */
         char *filter;     /* of `devices/filter`, quoted and comma separated; NULL: as the host is configured */
         unsigned host_id; /* at sanlock; 0: as the host is configured */
+        bool is_hosts;    /* as the host is configured, in all: to learn or change what it does by itself */
         const char *what; /* borrowed: the storage's id, or what stands in for it in sentences */
 } LvmCmd;
 

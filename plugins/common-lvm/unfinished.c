@@ -3,7 +3,7 @@
  * Half-made volumes. The tag `storaged-unfinished/NODE/PID/START` names the process that works on the LV; START is its
  * start time, so that a process that got the same number later is not taken for it.
  */
-#include "lvm/unfinished.h"
+#include "common-lvm/unfinished.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,17 +38,18 @@ bool unfinished_is(const VgLv *lv)
         return strstr(lv->tags, TAG) != NULL;
 }
 
-static void own_tag(const Lvm *l, char ret[static 192])
+void unfinished_tag(const Lvm *l, char ret[static UNFINISHED_TAG_MAX])
 {
-        (void) snprintf(ret, 192, TAG "%.100s/%ld/%llu", l->host->node, (long) getpid(), start_of(getpid()));
+        (void) snprintf(ret, UNFINISHED_TAG_MAX, TAG "%.100s/%ld/%llu", l->host->node, (long) getpid(),
+                        start_of(getpid()));
 }
 
 int unfinished_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, bool is_qcow2, struct storaged_error *err)
 {
         uint64_t lv_bytes = is_qcow2 ? lvm_qcow2_bytes(bytes) : bytes;
-        char tag[192], size_tag[64] = "";
+        char tag[UNFINISHED_TAG_MAX], size_tag[64] = "";
 
-        own_tag(l, tag);
+        unfinished_tag(l, tag);
         if (is_qcow2)
                 (void) snprintf(size_tag, sizeof(size_tag), "--addtag " LVM_SIZE_TAG "%llu",
                                 (unsigned long long) bytes);
@@ -57,14 +58,31 @@ int unfinished_make(Lvm *l, const char *name, uint32_t vmid, uint64_t bytes, boo
 
 int unfinished_end(Lvm *l, const char *name, struct storaged_error *err)
 {
-        char tag[192];
+        char tag[UNFINISHED_TAG_MAX];
 
-        own_tag(l, tag);
+        unfinished_tag(l, tag);
         return lvm_cmd(&l->cmd, "finish a volume", err, "lvchange -y --deltag %s %s/%s", tag, l->vg, name);
 }
 
-/* Whether the LV is the work of a process of this node that is dead. */
-static bool is_left_over(const Lvm *l, const VgLv *lv)
+int unfinished_begin(Lvm *l, const char *name, struct storaged_error *err)
+{
+        char tag[UNFINISHED_TAG_MAX];
+        int r;
+
+        unfinished_tag(l, tag);
+        r = lvm_cmd(&l->cmd, "begin to remove a volume", err, "lvchange -y --addtag %s %s/%s", tag, l->vg, name);
+        vg_forget(&l->state);
+        return r;
+}
+
+void unfinished_tag_of(const VgLv *lv, char ret[static UNFINISHED_TAG_MAX])
+{
+        const char *p = strstr(lv->tags, TAG);
+
+        (void) snprintf(ret, UNFINISHED_TAG_MAX, "%.*s", p ? (int) strcspn(p, ",") : 0, p ? p : "");
+}
+
+bool unfinished_is_left(const Lvm *l, const VgLv *lv)
 {
         const char *p = strstr(lv->tags, TAG);
         size_t n = strlen(l->host->node);
@@ -92,7 +110,7 @@ int unfinished_clean(Lvm *l, size_t *ret_n, struct storaged_error *err)
                 char name[LVM_NAME_MAX];
                 int r;
 
-                if (!is_left_over(l, &l->state.lvs[i]))
+                if (!unfinished_is_left(l, &l->state.lvs[i]))
                         continue;
                 (void) snprintf(name, sizeof(name), "%s", l->state.lvs[i].name);
                 r = lvm_remove(l, name, err);

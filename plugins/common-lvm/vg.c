@@ -7,7 +7,7 @@
  * If a report fails that was limited to the devices the VG was on, it is made once more without the limit: the VG may
  * have moved.
  */
-#include "lvm/vg.h"
+#include "common-lvm/vg.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -64,7 +64,6 @@ static int read_lvs(Vg *v, json_object *rows)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
                 json_object *row = json_object_array_get_idx(rows, i);
-                const char *percent = text(row, "data_percent");
 
                 v->lvs[v->n_lvs++] = (VgLv){
                         .name = text(row, "lv_name"),
@@ -74,7 +73,6 @@ static int read_lvs(Vg *v, json_object *rows)
                         .pool = text(row, "pool_lv"),
                         .origin = text(row, "origin"),
                         .bytes = number(row, "lv_size"),
-                        .data_percent = percent[0] ? strtod(percent, NULL) : -1,
                         .ctime = (int64_t) number(row, "lv_time"),
                 };
         }
@@ -191,8 +189,9 @@ static int ask(LvmCmd *c, const char *name, json_object **ret, struct storaged_e
                 "vg_uuid,vg_seqno,vg_size,vg_free,vg_extent_size,vg_lock_type,vg_lock_args,vg_tags,"
                 "vg_missing_pv_count,vg_exported,vg_autoactivation,vg_mda_size,vg_mda_free --configreport pv -o "
                 "pv_name,pv_missing,pv_mda_used_count --configreport lv -o "
-                "lv_name,lv_uuid,lv_size,lv_tags,lv_time,lv_layout,pool_lv,origin,data_percent "
-                "--configreport pvseg -S pvseg_start<0 --configreport seg -S seg_size<0",
+                "lv_name,lv_uuid,lv_size,lv_tags,lv_time,lv_layout,pool_lv,origin "
+                "--configreport pvseg -o pvseg_start -S pvseg_start<0 --configreport seg -o seg_start -S "
+                "seg_start<0",
                 name);
 }
 

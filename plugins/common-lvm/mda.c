@@ -10,7 +10,7 @@
  * Another commit could only look the same if the ring had come round to the same place with a text of the same length
  * and CRC: some hundred commits later at least, while this node did not look once, and one in 2^32 then.
  */
-#include "lvm/mda.h"
+#include "common-lvm/mda.h"
 
 #include <endian.h>
 #include <errno.h>

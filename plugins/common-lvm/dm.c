@@ -4,7 +4,7 @@
  * device belongs to a volume by its UUID, which LVM makes of those of VG and LV; the name alone proves nothing: after
  * a removal elsewhere the old device is still there, under a name that another volume may have got meanwhile.
  */
-#include "lvm/dm.h"
+#include "common-lvm/dm.h"
 
 #include <ctype.h>
 #include <dirent.h>

@@ -5,14 +5,15 @@
  * told from other lines by the file that they come from.
  *
  * Every command gets the same settings (reference: safety-and-peers.md, LVM command hygiene): only the devices the VG
- * is on, no hints, no device list from udev, suspended devices are left alone, no metadata backups on this node. They
- * come with --config and not in a file, so that the host's own lvm.conf goes on to count for all else. `--devices` is
- * not used: after it the library's next command crashes (2.03.16).
+ * is on (whatever devices the host's own LVM is limited to), no hints, no device list from udev, suspended devices are
+ * left alone, no metadata backups on this node. They come with --config and not in a file, so that the host's own
+ * lvm.conf goes on to count for all else. `--devices` is not used: after it the library's next command crashes
+ * (2.03.16).
  *
  * LVM has one exit status for all failures; which it was is found in what it said. Those texts are matched in one
  * table.
  */
-#include "lvm/cmd.h"
+#include "common-lvm/cmd.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -138,9 +139,15 @@ static int make_line(const LvmCmd *c, const char *fmt, va_list ap, char **ret)
         if (!f)
                 return -ENOMEM;
         (void) vfprintf(f, fmt, ap);
+        if (c->is_hosts) {
+                if (fclose(f) != 0)
+                        return -ENOMEM;
+                *ret = TAKE(line);
+                return 0;
+        }
         (void) fprintf(f,
                        " --config 'devices { hints=\"none\" obtain_device_list_from_udev=0 ignore_suspended_devices=1 "
-                       "preferred_names=[\"^/dev/mapper/\"] scan_lvs=0");
+                       "preferred_names=[\"^/dev/mapper/\"] scan_lvs=0 use_devicesfile=0");
         if (c->filter)
                 (void) fprintf(f, " filter=[%s]", c->filter);
         (void) fprintf(f,
