@@ -165,6 +165,21 @@ static void universal_addresses_become_ports(void **state)
         assert_int_equal(port_of_universal_address("..."), 0);
 }
 
+static int all_directories(void *userdata, const char *abs, TreeAttr *ret)
+{
+        (void) userdata;
+        (void) abs;
+        *ret = (TreeAttr){ .type = TREE_DIR };
+        return 0;
+}
+
+static int absolute(const char *path, char *ret)
+{
+        RemoteWay way = { .lstat = all_directories };
+
+        return remote_way(&way, path, false, ret);
+}
+
 static void tree_paths_stay_below_the_root(void **state)
 {
         char abs[TREE_PATH_MAX], longest[TREE_PATH_MAX + 8], name[TREE_NAME_MAX + 1];
@@ -286,16 +301,16 @@ static void failed_mount_leaves_no_directory(void **state)
         }
         mount_modules_dir(modules, sizeof(modules));
         assert_int_equal(mkdir(in_dir("there"), 0755), 0);
-        assert_true(mount_make(in_dir("there/a/b"), "127.0.0.1:/nowhere", "port=1,vers=4", true, &err) < 0);
+        assert_true(nfs_mount_make(in_dir("there/a/b"), "127.0.0.1:/nowhere", "port=1,vers=4", true, &err) < 0);
         assert_int_not_equal(err.code, 0);
         assert_non_null(strstr(err.text, "127.0.0.1:/nowhere"));
         assert_int_equal(stat(in_dir("there/a"), &st), -1);
         assert_int_equal(stat(in_dir("there"), &st), 0);
-        assert_int_equal(mount_make(in_dir("there/a"), "127.0.0.1:/nowhere", "", false, &err), -ENOENT);
+        assert_int_equal(nfs_mount_make(in_dir("there/a"), "127.0.0.1:/nowhere", "", false, &err), -ENOENT);
         assert_string_equal(err.param, "path");
         (void) file_with("plain", "x");
-        assert_int_equal(mount_make(in_dir("plain"), "127.0.0.1:/nowhere", "", true, &err), -ENOTDIR);
-        assert_int_equal(mount_make("/proc", "127.0.0.1:/nowhere", "", true, &err), -EEXIST);
+        assert_int_equal(nfs_mount_make(in_dir("plain"), "127.0.0.1:/nowhere", "", true, &err), -ENOTDIR);
+        assert_int_equal(nfs_mount_make("/proc", "127.0.0.1:/nowhere", "", true, &err), -EEXIST);
 }
 
 /* --- with a real server */
