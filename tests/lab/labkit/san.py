@@ -17,6 +17,7 @@ from .state import LabError, wait_for
 TARGET = "iqn.2026-01.lab:array"
 SERVER = "tgtd"
 PATHS = len(net.PORTALS)
+ASKED_EVERY = 0.5  # seconds; a question takes a node 0.1 s, while it has to bring up what it is asked for
 
 
 def wwid(serial):
@@ -140,7 +141,7 @@ def wait_paths(lab, n, wanted, serials=None, seconds=120):
         found.update(paths(lab, n))
         return all(found.get(w) == wanted for w in names)
     try:
-        wait_for(f"node {n}: {wanted} paths to each of {sorted(names)}", probe, seconds, 0.2)
+        wait_for(f"node {n}: {wanted} paths to each of {sorted(names)}", probe, seconds, ASKED_EVERY)
     except LabError as e:
         raise LabError(f"{e}; found {found}") from None
 
