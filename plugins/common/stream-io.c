@@ -20,9 +20,12 @@ void stream_deinit(Stream *s)
         s->buf = NULL;
 }
 
+/* The total is of what the stream carries: its head and what an image format adds come on top. */
 static int tell(Stream *s, struct storaged_error *err)
 {
-        if (s->fs->host->progress(s->fs->host->handle, s->done, s->total) == 0)
+        uint64_t total = s->total && s->done > s->total ? s->done : s->total;
+
+        if (s->fs->host->progress(s->fs->host->handle, s->done, total) == 0)
                 return 0;
         return error_set(err, -ECANCELED, "storage \"%s\": the stream was cancelled after %llu bytes", s->fs->storage,
                          (unsigned long long) s->done);

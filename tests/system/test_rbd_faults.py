@@ -51,7 +51,10 @@ class FaultCase(CephTest):
     def comes_back(self):
         begun = time.monotonic()
         self.d.settled("kube", "active", deadline=60)
-        self.d.done(self.d.delete(self.d.at("kube", "/content/" + self.volume(vmid=999))))
+        # An OSD that was stopped answers when it has caught up: until then each call says that it is silent.
+        params = dict(vmid=999, filename="", size="4096")
+        made = wait_until(lambda: (lambda r: r if r.status == 200 else None)(self.d.request("POST", self.d.at("kube", "/content"), params)), "it takes volumes again", 60)
+        self.d.done(self.d.delete(self.d.at("kube", "/content/" + made.data)))
         return time.monotonic() - begun
 
 
