@@ -61,7 +61,8 @@ typedef struct StorageRuntime {
         uint64_t retry_usec;                             /* no worker is started before */
         uint64_t activation_usec, activation_pause_usec; /* next try after a failed activation */
         uint64_t last_crash_usec;
-        VEC(Waiter) waiters; /* of the refresh under way */
+        char why_gone[STORAGED_ERROR_TEXT]; /* what the last worker died of */
+        VEC(Waiter) waiters;                /* of the refresh under way */
 } StorageRuntime;
 
 struct StorageTable {
@@ -245,6 +246,7 @@ static void on_gone(void *userdata, Worker *w, const struct storaged_error *why)
         uint64_t now = now_usec();
 
         log_full(LOG_WARNING, 0, &context, "%s", why->text);
+        (void) snprintf(rt->why_gone, sizeof(rt->why_gone), "%s", why->text);
         (void) worker_free(w);
         rt->worker = NULL;
         rt->is_calling = rt->is_activated = false;
@@ -276,9 +278,8 @@ static int runtime_start_worker(StorageRuntime *rt, struct storaged_error *err)
                 return 0;
         if (now < rt->retry_usec)
                 return error_set(err, -EAGAIN,
-                                 "storage '%s': its worker died repeatedly; it is started again in %.1f s%s%s", rt->id,
-                                 (double) (rt->retry_usec - now) / USEC_PER_SEC, rt->status.reason[0] ? "; last: " : "",
-                                 rt->status.reason);
+                                 "storage '%s': its worker died repeatedly; it is started again in %.1f s; last: %s",
+                                 rt->id, (double) (rt->retry_usec - now) / USEC_PER_SEC, rt->why_gone);
         return worker_new(rt->table->core->workers, &spec, &rt->worker, err);
 }
 
