@@ -32,6 +32,9 @@ MGR = "mgr.x"
 # These are always on; one that is missing is HEALTH_ERR.
 _MODULES = ("balancer", "crash", "devicehealth", "orchestrator", "pg_autoscaler", "progress", "rbd_support", "status", "telemetry",
             "volumes")
+# A copy may be read for as long as its lease, which the other copies' answers renew. A placement group with one copy gets none: once its
+# OSD has been stopped for that long (0.8 of the grace) it stays "laggy", and its reads wait, for ever. So theirs doesn't end.
+_ALONE = "osd_pool_default_read_lease_ratio = 10000\n"
 _ALL = {"mon": "allow *", "osd": "allow *", "mgr": "allow *"}
 _CLUSTER = "/share/ceph/cluster"  # the daemons' folder, as they see it
 
@@ -214,7 +217,7 @@ def _write_conf(lab, made, fsid):
     _write(host_conf(lab), _CLIENT_CONF.format(keyring=_dir(lab, "keyring"), **client))
     _write(_dir(lab, "cluster", "ceph.conf"), _CLIENT_CONF.format(keyring="/share/ceph/keyring", **client) + _DAEMON_CONF.format(
         members=",".join(MON_NAMES[:made["mons"]]), address=made["addresses"][0], cluster=_CLUSTER, store=made["store"],
-        size=min(made["osds"], 3)))
+        size=min(made["osds"], 3)) + (_ALONE if made["osds"] == 1 else ""))
 
 
 def _write_modules(lab):
