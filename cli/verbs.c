@@ -31,10 +31,10 @@
         }
 
 /* The end of the table of a command that one node carries out. */
-#define P_NODE_END                                                                                          \
+#define P_NODE_END                                                                                                    \
         { .name = "node", .flags = PARAM_LOCAL, .complete = "node", .text = "On this node, not where it is typed." }, \
-        {                                                                                                   \
-                0                                                                                           \
+        {                                                                                                             \
+                0                                                                                                     \
         }
 
 static const Param no_params[] = { P_END };

@@ -46,8 +46,8 @@ struct Corosync {
         sd_event_source *cpg_io, *quorum_io, *cmap_io, *timer;
         Offload *offload; /* for attempts */
         Attempt *attempt; /* that is under way: it owns its handles until it is done */
-        bool told;      /* that Corosync is not there */
-        uint64_t pause; /* before the next attempt; grows while coming in does not succeed */
+        bool told;        /* that Corosync is not there */
+        uint64_t pause;   /* before the next attempt; grows while coming in does not succeed */
 };
 
 /* To connect. The thread's from its submission until it is done; then what it made is taken over. */

@@ -2,8 +2,9 @@
 #pragma once
 /*
  * Which file or directory is at a path: not its name, but itself. Another one that is made later under the same name is
- * another one, also where inode numbers are used again: by its time of birth, which the kernel tells apart from one tick of
- * its clock to the next (10 ms at HZ=100); file systems in user space have none, and those we know use no number twice.
+ * another one, also where inode numbers are used again: by its time of birth, which the kernel tells apart from one
+ * tick of its clock to the next (10 ms at HZ=100); file systems in user space have none, and those we know use no
+ * number twice.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Files of storaged itself: read whole with a bound, replaced atomically, directories made. Below the guarded directory
- * (base/guard.h) each call also fails with -ETIMEDOUT (no answer within some seconds; a change may still come about) and
- * -ENOTCONN (the file system is not mounted); fs_strerror() has words for them.
+ * (base/guard.h) each call also fails with -ETIMEDOUT (no answer within some seconds; a change may still come about)
+ * and -ENOTCONN (the file system is not mounted); fs_strerror() has words for them.
  */
 #include <stddef.h>
 #include <stdint.h>

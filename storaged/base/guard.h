@@ -21,13 +21,15 @@ typedef struct GuardJob {
         bool is_done;
 } GuardJob;
 
-/* From now on a file system is expected to be mounted at `dir`, and calls below it are bounded. Once; at start or later. */
+/* From now on a file system is expected to be mounted at `dir`, and calls below it are bounded. Once; at start or
+ * later. */
 int guard_set(const char *dir);
 /* Whether calls on this path are to go through guard_run(). */
 bool guard_covers(const char *path);
 /*
- * 0: the job was run, job->r tells, it is the caller's. Else -ETIMEDOUT or another -errno: the job belongs to the guard.
- * The bound counts from the beginning of the call that is in the way, so that many callers lose no more time than one.
+ * 0: the job was run, job->r tells, it is the caller's. Else -ETIMEDOUT or another -errno: the job belongs to the
+ * guard. The bound counts from the beginning of the call that is in the way, so that many callers lose no more time
+ * than one.
  */
 int guard_run(enum guard_lane lane, GuardJob *job, uint64_t bound_usec);
 /* For how long a call has been without an answer; 0: none has. */

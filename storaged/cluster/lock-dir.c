@@ -188,9 +188,10 @@ static int guard_take(const LockDir *d)
 
 int lock_dir_renew(LockDir *d)
 {
-        AUTO(closep) int guard = guard_take(d);
+        AUTO(closep) int guard = -EBADF;
         struct timespec now[2];
 
+        guard = guard_take(d);
         if (!lock_dir_is_ours(d))
                 return -ESTALE;
         (void) clock_gettime(CLOCK_REALTIME, &now[0]);

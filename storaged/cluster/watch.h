@@ -17,7 +17,8 @@ typedef void (*watch_fn)(void *userdata, const char *path);
 
 /* `cluster`: the cluster directory; `socket`: where clusterfs listens if it is the one. Both are copied. */
 int watch_new(Watch **ret, const char *cluster, const char *socket, sd_event *event, watch_fn fn, void *userdata);
-/* Whether each change is told by its path (clusterfs); NULL: no. What comes while the connection is lost is told as "anything". */
+/* Whether each change is told by its path (clusterfs); NULL: no. What comes while the connection is lost is told as
+ * "anything". */
 bool watch_is_told(const Watch *w);
 Watch *watch_free(Watch *w);
 DEFINE_CLEANUP(Watch *, watch_free)

@@ -167,8 +167,8 @@ static void core_guard(Core *c)
 {
         struct statfs st;
 
-        if (!guard_covers(c->paths.cluster) && statfs(c->paths.cluster, &st) == 0 && (unsigned long) st.f_type == FUSE_SUPER_MAGIC &&
-            guard_set(c->paths.cluster) < 0)
+        if (!guard_covers(c->paths.cluster) && statfs(c->paths.cluster, &st) == 0 &&
+            (unsigned long) st.f_type == FUSE_SUPER_MAGIC && guard_set(c->paths.cluster) < 0)
                 log_error("out of memory: a cluster file system that does not answer will stop this daemon");
 }
 

@@ -74,14 +74,16 @@ static void on_status(void *userdata, const NodeAnswer *answers, size_t n)
         const char *exit_status = json_get_string(status, "exitstatus");
 
         if (!status) {
-                (void) error_set(&err, -EIO, "node '%s' was lost while it imported '%s': %s; look there what became of it",
+                (void) error_set(&err, -EIO,
+                                 "node '%s' was lost while it imported '%s': %s; look there what became of it",
                                  f->call.node, f->upid, n > 0 ? answers[0].err.text : "it is no member any more");
                 far_end(f, NULL, &err);
                 return;
         }
         f->seen = json_get_uint(status, "seq", f->seen);
         if (progress && f->call.progress)
-                f->call.progress(f->call.userdata, json_get_uint(progress, "done", 0), json_get_uint(progress, "total", 0));
+                f->call.progress(f->call.userdata, json_get_uint(progress, "done", 0),
+                                 json_get_uint(progress, "total", 0));
         if (str_eq(json_get_string(status, "status"), "running")) {
                 follow(f);
                 return;

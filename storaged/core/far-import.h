@@ -8,7 +8,8 @@ typedef struct FarImport FarImport;
 typedef struct FarImportCall {
         const char *node, *storage, *volname, *format, *user;
         bool with_snapshots, allow_rename;
-        /* The other node takes: what is written to `fd` (blocking, the callee's) gets there. -errno ends it with `err`. */
+        /* The other node takes: what is written to `fd` (blocking, the callee's) gets there. -errno ends it with `err`.
+         */
         int (*feed)(void *userdata, int fd, struct storaged_error *err);
         void (*progress)(void *userdata, uint64_t done, uint64_t total);
         /* Once, the last call: the new volume's id, borrowed, or err. Never before far_import_begin() returns. */

@@ -13,8 +13,8 @@
 /* Sorted ids of nodes/<node>/lxc/<vmid>.conf of all nodes; *ret is the caller's to free, NULL if there are none. */
 int guests_container_vmids(const Paths *p, uint32_t **ret, size_t *ret_n);
 /*
- * The node where nodes/<node>/{qemu-server,lxc}/<vmid>.conf is; 0 or -ENOENT. `first` (or NULL) is looked at first: while
- * it is moved, a guest can be seen twice. ret_kind (may be NULL): the directory's name.
+ * The node where nodes/<node>/{qemu-server,lxc}/<vmid>.conf is; 0 or -ENOENT. `first` (or NULL) is looked at first:
+ * while it is moved, a guest can be seen twice. ret_kind (may be NULL): the directory's name.
  */
 int guests_find_node(const Paths *p, uint32_t vmid, const char *first, char ret_node[static GUEST_NODE_MAX],
                      const char **ret_kind);

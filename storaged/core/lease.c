@@ -271,7 +271,8 @@ int lease_load(const char *path, const char *volume, Lease *ret, struct storaged
                                  "the lease of volume '%s' can't be read: make sure that no node uses the "
                                  "volume, then remove %s",
                                  volume, path);
-        return r < 0 ? error_set(err, r, "can't read the lease of volume '%s', %s: %s", volume, path, fs_strerror(r)) : 0;
+        return r < 0 ? error_set(err, r, "can't read the lease of volume '%s', %s: %s", volume, path, fs_strerror(r))
+                     : 0;
 }
 
 static int lease_write(const char *path, const Lease *l)
@@ -327,6 +328,7 @@ int lease_store(const char *path, const Lease *l, struct storaged_error *err)
 {
         int r = lease_is_held(l) ? lease_write(path, l) : lease_remove(path);
 
-        return r < 0 ? error_set(err, r, "can't write the lease of volume '%s', %s: %s", l->volume, path, fs_strerror(r))
+        return r < 0 ? error_set(err, r, "can't write the lease of volume '%s', %s: %s", l->volume, path,
+                                 fs_strerror(r))
                      : 0;
 }

@@ -231,7 +231,8 @@ int ticket_store(const char *path, const Ticket *t, struct storaged_error *err)
 {
         int r = t->state != TICKET_NONE ? ticket_write(path, t) : ticket_remove(path);
 
-        return r < 0 ? error_set(err, r, "can't write the ticket of volume '%s', %s: %s", t->volume, path, fs_strerror(r))
+        return r < 0 ? error_set(err, r, "can't write the ticket of volume '%s', %s: %s", t->volume, path,
+                                 fs_strerror(r))
                      : 0;
 }
 

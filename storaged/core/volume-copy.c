@@ -22,7 +22,7 @@
 typedef struct Copy {
         VolumeJob *job;
         char *target_storage, *target_volname; /* volname NULL: derived from the source */
-        char *node; /* that gets it; NULL: this one */
+        char *node;                            /* that gets it; NULL: this one */
         char *stream;
         OneShot *exporter, *importer;
         FarImport *far; /* the importer of another node */
@@ -226,12 +226,9 @@ static int copy_export(Copy *copy, int fd, struct storaged_error *err)
 {
         const StorageConfig *from = core_find_usable(copy->job->core, copy->job->storage, err);
         AUTO_JSON *args = copy_args(copy, copy->job->volname, copy->with_snapshots, false);
-        StorageCall call = { .op = "export",
-                             .args = args,
-                             .fd = fd,
-                             .needs_activation = true,
-                             .done = on_exported,
-                             .userdata = copy };
+        StorageCall call = {
+                .op = "export", .args = args, .fd = fd, .needs_activation = true, .done = on_exported, .userdata = copy
+        };
         int r;
 
         if (!from)

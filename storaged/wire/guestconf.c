@@ -23,9 +23,8 @@ static const struct {
         const char *name;
         bool is_numbered;
 } buses[] = {
-        { "scsi", true }, { "virtio", true },    { "sata", true },
-        { "ide", true },  { "efidisk0", false }, { "tpmstate0", false },
-        { "mp", true },   { "rootfs", false },
+        { "scsi", true },      { "virtio", true },     { "sata", true }, { "ide", true },
+        { "efidisk0", false }, { "tpmstate0", false }, { "mp", true },   { "rootfs", false },
 };
 
 static Text trim(Text t)

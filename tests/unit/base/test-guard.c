@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The guard: a file system that stops answering costs one bound, not one a call; what is left behind changes nothing. */
+/* The guard: a file system that stops answering costs one bound, not one a call; what is left behind changes nothing.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -169,8 +170,10 @@ static void a_bare_directory_is_not_the_cluster(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(covers_its_directory_only),       cmocka_unit_test(calls_do_what_they_do_elsewhere),
-                cmocka_unit_test(silence_costs_one_bound_and_heals), cmocka_unit_test(reads_go_on_beside_a_write_that_hangs_and_is_given_up),
+                cmocka_unit_test(covers_its_directory_only),
+                cmocka_unit_test(calls_do_what_they_do_elsewhere),
+                cmocka_unit_test(silence_costs_one_bound_and_heals),
+                cmocka_unit_test(reads_go_on_beside_a_write_that_hangs_and_is_given_up),
                 cmocka_unit_test(a_bare_directory_is_not_the_cluster),
         };
 
