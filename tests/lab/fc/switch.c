@@ -15,8 +15,8 @@
  *   fc-switch CONTROL NAME=SOCKET...
  *
  * CONTROL is a Unix socket that takes commands, a line each, and answers each with a line `ok` or `error: ...`:
- * zone A B, unzone A B, hold A B, release A B, up A, down A. `busy A B` answers with a number, `show` with a line a port
- * (name, up|down, connected|free, frames in, frames out, frames dropped, zoned ports...), then `ok`.
+ * zone A B, unzone A B, hold A B, release A B, up A, down A. `busy A B` answers with a number, `show` with a line a
+ * port (name, up|down, connected|free, frames in, frames out, frames dropped, zoned ports...), then `ok`.
  */
 #include <arpa/inet.h>
 #include <errno.h>
