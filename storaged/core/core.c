@@ -22,6 +22,7 @@
 #include "cluster/lock.h"
 #include "cluster/membership.h"
 #include "cluster/watch.h"
+#include "core/config-file.h"
 #include "core/links.h"
 #include "core/lun-job.h"
 #include "core/lun.h"
@@ -458,6 +459,7 @@ Core *core_free(Core *c)
         c->watch = watch_free(c->watch);
         (void) sd_event_source_disable_unref(c->config_watch);
         c->is_stopping = true;
+        config_file_end(c);
         if (c->locks)
                 cluster_locks_stop(c->locks); /* whoever waits for one ends its work */
         c->luns = luns_free(c->luns);

@@ -23,6 +23,7 @@ typedef struct Luns Luns;
 typedef struct MultipathConfig MultipathConfig;
 typedef struct Membership Membership;
 typedef struct Recovery Recovery;
+typedef struct Offload Offload;
 typedef struct Overview Overview;
 typedef struct Proofs Proofs;
 typedef struct StorageTable StorageTable;
@@ -61,6 +62,8 @@ typedef struct Core {
         TaskStore *tasks;           /* core/task.h */
         Membership *members;        /* cluster/membership.h */
         ClusterLocks *locks;        /* cluster/lock.h */
+        Offload *writes;            /* core/config-file.h; NULL until the first */
+        struct Writing *writing;    /* that is under way: one, under its lock */
         Watch *watch;               /* cluster/watch.h: what other nodes change */
         Links *links;               /* core/links.h; NULL: passive */
         MultipathConfig *multipath; /* core/multipath-config.h; NULL: passive */

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/vec.h"
 #include "cluster/lock.h"
+#include "core/config-file.h"
 #include "core/nodes.h"
 #include "core/preflight.h"
 #include "core/proof.h"
@@ -30,7 +31,6 @@
 #define LOCK_WAIT_USEC (10 * USEC_PER_SEC)
 #define CHECK_TIMEOUT_USEC (10 * USEC_PER_SEC)
 #define ACTIVATE_TIMEOUT_USEC (30 * USEC_PER_SEC)
-#define CONFIG_MODE 0640
 
 enum edit_kind { EDIT_ADD, EDIT_UPDATE, EDIT_REMOVE };
 
@@ -157,31 +157,34 @@ static int edit_store_secrets(Edit *e, struct storaged_error *err)
         return 0;
 }
 
-static int edit_write(Edit *e, struct storaged_error *err)
+/* The last look before the write. */
+static int edit_check_commit(Edit *e, struct storaged_error *err)
 {
-        int r, fault = fault_point("config.before-write");
+        int fault = fault_point("config.before-write");
+        int r = node_check_quorum(e->core, NULL, err);
 
-        r = node_check_quorum(e->core, NULL, err);
         if (r < 0)
                 return r;
+        if (fault < 0)
+                return error_set(err, fault, "storage '%s': can't write %s: %s; it is unchanged", e->id,
+                                 e->core->paths.config, strerror(-fault));
         if (!cluster_lock_is_held(e->lock))
                 return error_set(err, -ESTALE,
                                  "storage '%s': the lock '%s' was lost while the change was made; nothing was written, "
                                  "try again",
                                  e->id, LOCK_NAME);
-        r = fault;
-        if (r >= 0)
-                r = fs_write_atomic(e->core->paths.config, e->text, strlen(e->text), CONFIG_MODE);
+        return 0;
+}
+
+static int edit_write_failure(const Edit *e, int r, struct storaged_error *err)
+{
         if (r == -ETIMEDOUT)
                 return error_set(err, r,
                                  "storage '%s': can't write %s: the cluster file system stopped answering meanwhile; "
                                  "look what is there when it answers again",
                                  e->id, e->core->paths.config);
-        if (r < 0)
-                return error_set(err, r, "storage '%s': can't write %s: %s; it is unchanged", e->id,
-                                 e->core->paths.config, fs_strerror(r));
-        (void) fault_point("config.after-write");
-        return 0;
+        return error_set(err, r, "storage '%s': can't write %s: %s; it is unchanged", e->id, e->core->paths.config,
+                         fs_strerror(r));
 }
 
 /* Nodes that could not prove anything because they are away. */
@@ -204,23 +207,21 @@ static void edit_add_warnings(const Edit *e, json_object *data)
                 (void) json_add(data, "warnings", TAKE(list));
 }
 
-static void edit_commit(Edit *e)
+static void on_written(void *userdata, int r)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
-        AUTO_JSON *data = json_object_new_object();
-        Reply reply = { .data = data };
+        AUTO_JSON *data = NULL;
+        Edit *e = userdata;
         reply_fn fn = e->fn;
-        void *userdata = e->userdata;
-        int r = 0;
+        void *fn_userdata = e->userdata;
+        Reply reply = { 0 };
 
-        if (e->kind != EDIT_ADD)
-                r = edit_store_secrets(e, &err);
-        if (r >= 0)
-                r = edit_write(e, &err);
         if (r < 0) {
+                (void) edit_write_failure(e, r, &err);
                 edit_fail(e, &err);
                 return;
         }
+        (void) fault_point("config.after-write");
         if (e->kind == EDIT_REMOVE)
                 secret_remove_all(&e->core->paths, e->type, e->id);
         log_info("storage '%s' was %s", e->id,
@@ -229,14 +230,30 @@ static void edit_commit(Edit *e)
                                           : "removed");
         if (core_reload_config(e->core, &err) < 0)
                 log_error("%s", err.text); /* it is written; the watch on the file tries again */
-        (void) json_add_string(data, "storage", e->id);
-        (void) json_add_string(data, "type", e->type);
-        edit_add_warnings(e, data);
+        if (e->kind != EDIT_REMOVE) {
+                reply.data = data = json_object_new_object();
+                (void) json_add_string(data, "storage", e->id);
+                (void) json_add_string(data, "type", e->type);
+                edit_add_warnings(e, data);
+        }
         proof_set(e->core, e->id, e->kind == EDIT_REMOVE ? NULL : e->proof);
-        if (e->kind == EDIT_REMOVE)
-                reply.data = NULL;
         (void) edit_free(e);
-        fn(userdata, &reply, NULL);
+        fn(fn_userdata, &reply, NULL);
+}
+
+static void edit_commit(Edit *e)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        int r = 0;
+
+        if (e->kind != EDIT_ADD)
+                r = edit_store_secrets(e, &err);
+        if (r >= 0)
+                r = edit_check_commit(e, &err);
+        if (r < 0)
+                edit_fail(e, &err);
+        else
+                config_file_write(e->core, e->text, on_written, e);
 }
 
 /* --- the other nodes' word */
