@@ -273,6 +273,10 @@ class Bench:
         record("alloc on lvm, of lvcreate", "", [a / b for a, b in zip(f["alloc"], f["lvcreate"])], 1.3)
         record("alloc on lvm, of lvcreate in one process", "", [a / b for a, b in zip(f["alloc"], f["lvcreate_in_process"])])
 
+    def rbd(self):
+        import ceph_figures  # pylint: disable=import-outside-toplevel
+        ceph_figures.figures(self, record)
+
 
 def client(path, k, seconds):
     c, times, failed, i = UnixConnection(path), [], 0, 0
@@ -297,7 +301,7 @@ def client(path, k, seconds):
 
 
 def main():
-    names = ["commands", "storages", "raw", "qcow2", "dead", "memory", "noquorum", "allocs", "migrate", "lvm"]
+    names = ["commands", "storages", "raw", "qcow2", "dead", "memory", "noquorum", "allocs", "migrate", "lvm", "rbd"]
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--quick", action="store_true", help="a tenth of the runs")
     a.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
