@@ -23,7 +23,8 @@ static const struct {
         { "PG_DAMAGED", NULL, false },
         { "SLOW_OPS", NULL, false },
         { "POOL_FULL", "full", false },
-        { "POOL_NEAR_FULL", "nearfull", false },
+        { "POOL_NEARFULL", "nearfull", false },
+        { "POOL_NEAR_FULL", "nearfull", false }, /* of a quota */
         { "FS_DEGRADED", NULL, true },
         { "FS_WITH_FAILED_MDS", NULL, true },
         { "MDS_ALL_DOWN", NULL, true },
@@ -77,7 +78,8 @@ void ceph_add_degraded(CephCluster *c, const char *const *pools, bool has_mds, s
 
         if (ceph_mon(c, &health, NULL, "health", NULL) < 0)
                 return;
-        if (ceph_check_raised(health, "POOL_FULL") || ceph_check_raised(health, "POOL_NEAR_FULL"))
+        if (ceph_check_raised(health, "POOL_FULL") || ceph_check_raised(health, "POOL_NEARFULL") ||
+            ceph_check_raised(health, "POOL_NEAR_FULL"))
                 (void) ceph_mon(c, &map, NULL, "osd dump", NULL);
         for (size_t i = 0; i < sizeof(degrading) / sizeof(degrading[0]); i++) {
                 check = ceph_check_raised(health, degrading[i].code);

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from ceph import CephTest
+from ceph import CephTest, ceph
 from harness import main, wait_until
 
 MONHOST = "127.0.0.1"
@@ -103,6 +103,61 @@ class Health(Admin):
         self.refused(self.ceph("health", check=False), "ceph.conf", "monhost")
         self.there = ("--monhost", "127.0.0.9", "--keyring", self.keyring)
         self.refused(self.ceph("health", check=False), "mon unreachable")
+
+
+class Trouble(Admin):
+    """Checks that are about room and addresses, on a cluster that really has them."""
+
+    def full(self, check, **ratios):
+        for name in ("nearfull", "backfillfull", "full"):
+            self.mon(f"osd set-{name}-ratio", ratio=ratios.get(name, 0.9))
+        return {c["code"]: c for c in wait_until(lambda: (lambda h: h if check in [c["code"] for c in h] else None)(self.health()["checks"]),
+                                                 check, 60)}
+
+    def roomy(self):
+        for name, value in (("full", 0.95), ("backfillfull", 0.90), ("nearfull", 0.85)):
+            self.mon(f"osd set-{name}-ratio", ratio=value)
+        wait_until(lambda: not self.checks(), "room again", 60)
+
+    def test_nearfull_and_full_name_the_largest_volumes(self):
+        self.python("ctx = io('rbd')\nfor n, s in (('vm-1-disk-0', 8), ('vm-2-disk-0', 64), ('vm-3-disk-0', 16)): rbd.RBD().create(ctx, n, s << 20)")
+        self.d.pvesm("add", "rbd", "store", "--pool", "rbd", "--monhost", MONHOST, "--keyring", self.keyring)
+        self.d.settled("store", "active")
+        try:
+            checks = self.full("OSD_NEARFULL", nearfull=1e-7)
+            for code in [c for c in checks if c.startswith("POOL")] + ["OSD_NEARFULL"]:
+                check = checks[code]
+                text = " ".join(check["detail"])
+                self.assertIn("rbd/vm-2-disk-0, 64 MiB", text, code)
+                self.assertLess(text.index("vm-2-disk-0"), text.index("vm-3-disk-0"), "the largest first")
+                self.assertIn("hang", check["meaning"])
+                self.assertIn("Remove or move volumes", check["advice"])
+            self.assertIn("store", checks["POOL_NEARFULL"]["storages"])
+            self.assertIn("FULL", self.d.settled("store", "degraded")["reason"])
+            checks = self.full("OSD_FULL", nearfull=1e-7, backfillfull=1e-7, full=1e-7)
+            self.assertIn("rbd/vm-2-disk-0, 64 MiB", " ".join(checks["OSD_FULL"]["detail"]))
+            self.refused(self.ceph("repair", "--check", "OSD_FULL", check=False), "no repair", "largest volumes")
+        finally:
+            self.roomy()
+            self.python("ctx = io('rbd')\nfor n in (1, 2, 3): rbd.RBD().remove(ctx, f'vm-{n}-disk-0')")
+
+
+class Clocks(Admin):
+    CEPH = {"mons": 3}
+
+    def test_a_monitor_whose_clock_is_wrong(self):
+        ceph.mon_kill(self.lab, "c")
+        ceph.mon_start(self.lab, "c", clock="+0.7s")
+        try:
+            check = wait_until(lambda: next((c for c in self.health()["checks"] if c["code"] == "MON_CLOCK_SKEW"), None), "MON_CLOCK_SKEW", 120)
+            off = [line for line in check["detail"] if line.startswith("clock of monitor c:")]
+            self.assertRegex(" ".join(off), r"clock of monitor c: [+-]0\.[5-9]", check["detail"])
+            self.assertIn("chrony", check["advice"])
+        finally:
+            ceph.mon_kill(self.lab, "c")
+            ceph.mon_start(self.lab, "c")
+            ceph.wait_quorum(self.lab, "abc", 60)
+        wait_until(lambda: not self.checks(), "the clocks agree", 120)
 
 
 class Repair(Admin):

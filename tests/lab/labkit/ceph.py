@@ -247,12 +247,14 @@ def _make_osds(lab, made, uuids):
     _once(lab, made, "".join(f"ceph-osd -c ceph.conf -i {i} --mkfs --osd-uuid {u} 2>&1\n" for i, u in enumerate(uuids)))
 
 
-def _start(lab, daemon):
+def _start(lab, daemon, clock=None):
     kind, ident = daemon.split(".")
     made = facts(lab)
     argv = [f"ceph-{kind}", "-f", "-c", f"{_CLUSTER}/ceph.conf", "-i", ident]
     if kind == "mon":
         argv += ["--public-addr", made["addresses"][MON_NAMES.index(ident)]]
+    if clock:  # by that much wrong, for the program alone; what it waits for is timed right
+        argv = ["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "-f", clock, *argv]
     server.start(lab, _process(daemon), argv, root=made["root"])
 
 
@@ -412,8 +414,8 @@ def _signal(lab, daemon, sig):
     lab.signal_main(_process(daemon), sig)
 
 
-def _start_again(lab, daemon):
-    _start(lab, daemon)
+def _start_again(lab, daemon, clock=None):
+    _start(lab, daemon, clock)
     wait_for(f"Ceph daemon {daemon} (see {lab.logs}/{_process(daemon)}.log)", lambda: _daemon_command(lab, daemon, "version"), 30)
 
 
@@ -430,9 +432,12 @@ def mon_kill(lab, name):
     lab.kill(_process(_mon(lab, name)))
 
 
-def mon_start(lab, name):
-    """Starts a killed one on its store; ready when it answers for itself, which is before it is in the quorum."""
-    _start_again(lab, _mon(lab, name))
+def mon_start(lab, name, clock=None):
+    """
+    Starts a killed one on its store; ready when it answers for itself, which is before it is in the quorum. `clock`: how
+    wrong its clock is, "+0.7s".
+    """
+    _start_again(lab, _mon(lab, name), clock)
 
 
 def osd_stop(lab, number):
