@@ -192,11 +192,11 @@ static int boot_time(int64_t *ret)
         return -ENODATA;
 }
 
-int ceph_unfence_self(CephCluster *c, STORAGED_ERR)
+int ceph_unfence_check(CephCluster *c, char ret_entry[static CEPH_ENTRY_MAX], STORAGED_ERR)
 {
         AUTO(ceph_jsonp) json_object *list = NULL;
+        char ip[CEPH_ADDRESS_MAX], address[CEPH_ENTRY_MAX];
         json_object *entry;
-        char ip[CEPH_ADDRESS_MAX], address[CEPH_ADDRESS_MAX + 8];
         const char *until;
         int64_t made, booted;
         int r = ceph_own_address(c, ip, err);
@@ -216,11 +216,22 @@ int ceph_unfence_self(CephCluster *c, STORAGED_ERR)
                         "storage '%s': blocklisted: this node (%s) was fenced because another one took over from it; "
                         "reboot it, then it comes back by itself",
                         c->storage, ip);
+        (void) snprintf(ret_entry, CEPH_ENTRY_MAX, "%s", address);
+        return 1;
+}
+
+int ceph_unfence_self(CephCluster *c, STORAGED_ERR)
+{
+        char address[CEPH_ENTRY_MAX];
+        int r = ceph_unfence_check(c, address, err);
+
+        if (r <= 0)
+                return r;
         r = blocklist(c, "rm", address, 0, err);
         if (r < 0)
                 return r;
         c->host->log(c->host->handle, STORAGED_LOG_WARNING,
-                     "this node has booted since it was fenced: its address %s is taken off the blocklist", ip);
+                     "this node has booted since it was fenced: %s is taken off the blocklist", address);
         r = rados_wait_for_latest_osdmap(c->rados);
         return r < 0 ? ceph_fail(c, r, err, "wait for the map in which this node is not fenced") : 1;
 }

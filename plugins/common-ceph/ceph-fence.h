@@ -7,6 +7,7 @@
 #include "common-ceph/ceph-cluster.h"
 
 #define CEPH_ADDRESS_MAX 64 /* of an IP address as text, with the NUL */
+#define CEPH_ENTRY_MAX (CEPH_ADDRESS_MAX + 8)
 
 /* The IP address in a client's address ("10.0.0.1:0/123", "v1:[fd00::1]:0/9"); -EINVAL if there is none. Pure. */
 int ceph_address_ip(const char *client, char ret[static CEPH_ADDRESS_MAX]);
@@ -27,5 +28,7 @@ int ceph_fence(CephCluster *c, const char *node, const char *recorded, STORAGED_
  * out is gone since. 1: done; 0: it is not on it; -ESHUTDOWN: it stays, with a sentence that says why.
  */
 int ceph_unfence_self(CephCluster *c, STORAGED_ERR);
+/* The same without doing it. 1: it would, and *ret_entry is the entry. */
+int ceph_unfence_check(CephCluster *c, char ret_entry[static CEPH_ENTRY_MAX], STORAGED_ERR);
 /* Pure. When an entry was made, from "until" ("2027-11-21T13:33:51.446204+0000"): seconds since 1970, or -EINVAL. */
 int ceph_fence_time(const char *until, int64_t *ret);

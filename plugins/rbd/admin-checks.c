@@ -11,6 +11,8 @@
 #include <arpa/inet.h>
 #include <rbd/librbd.h>
 
+#include "common-ceph/ceph-fence.h"
+
 #define LARGEST 5u /* volumes named where a pool is full */
 #define IMAGES_MAX 2000u
 
@@ -249,6 +251,32 @@ static int explain_blocklisted(Admin *a, json_object *detail, json_object *lines
         return our_entries(a, lines, err);
 }
 
+/* Evidence: the entry is older than this node's last boot, so nothing that it was to stop runs any more. */
+static int repair_blocklisted(Admin *a, bool dry_run, json_object *steps, STORAGED_ERR)
+{
+        AUTO(ceph_jsonp) json_object *left = json_object_new_array();
+        char entry[CEPH_ENTRY_MAX];
+        int r = ceph_unfence_check(&a->cluster, entry, err);
+
+        if (r < 0)
+                return r;
+        if (r == 0) {
+                json_append(steps, "this node's address is not on the blocklist");
+                return 0;
+        }
+        json_append(steps, "%s is from before this node's last boot: nothing that was to be stopped runs any more", entry);
+        json_append(steps, "%s: osd blocklist rm %s", dry_run ? "would do" : "done", entry);
+        if (dry_run)
+                return 0;
+        r = ceph_unfence_self(&a->cluster, err);
+        if (r >= 0)
+                r = our_entries(a, left, err);
+        if (r < 0 || json_object_array_length(left) == 0)
+                return r < 0 ? r : 0;
+        return error_set(err, -EBUSY, "this node is still fenced: %s",
+                         json_object_get_string(json_object_array_get_idx(left, 0)));
+}
+
 /* --- the table */
 
 #define FULL_ADVICE "Remove or move volumes, or add OSDs; the largest volumes are named in the detail."
@@ -319,10 +347,10 @@ const Check checks[] = {
           .advice = "`pvesm ceph pool set NAME --size 3`" },
         { .code = "STORAGED_BLOCKLISTED",
           .meaning = "The cluster has fenced this node's address as a whole: no storage of it works here.",
-          .advice = "Once it is certain that nothing from before the fence still runs on this node (restart it): ceph "
-                    "osd blocklist "
-                    "rm ENTRY.",
+          .advice = "Reboot this node, so that nothing from before the fence still runs. Then its storages come back by "
+                    "themselves, or by `pvesm ceph repair --check STORAGED_BLOCKLISTED`.",
           .explain = explain_blocklisted,
+          .repair = repair_blocklisted,
           .is_there = is_blocklisted },
         { 0 },
 };

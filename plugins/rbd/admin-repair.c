@@ -211,6 +211,15 @@ static int repair_raised(Admin *a, bool dry_run, json_object *rows, STORAGED_ERR
                 if (r < 0)
                         return r;
         }
+        for (const Check *c = checks; c->code; c++) { /* those that are ours */
+                bool is_there = false;
+
+                if (!c->is_there || !c->repair || c->is_there(a, &is_there, NULL) < 0 || !is_there)
+                        continue;
+                r = repair_check(a, c, dry_run, rows, err);
+                if (r < 0)
+                        return r;
+        }
         return 0;
 }
 

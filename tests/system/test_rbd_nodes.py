@@ -174,6 +174,26 @@ class Nodes(CephNodes):
         wait_until(lambda: "10.77.1.1:0/0" not in self.blocklist(), "n1 takes its old entry away", 60, 0.2)
         self.n1.settled("kube", "active")
 
+    def test_a_fenced_node_is_repaired_after_its_boot_only(self):
+        there = ("--check", "STORAGED_BLOCKLISTED", "--monhost", self.ADDRESSES[0], "--keyring", os.path.join(self.tmp, "kube.keyring"))
+        with open("/proc/uptime", encoding="ascii") as f:
+            uptime = float(f.read().split()[0])
+        self.n1.pvesm("set", "kube", "--disable", "1")  # an active one comes back by itself
+        self.mon("osd blocklist", blocklistop="add", addr="10.77.1.1", expire=float(YEAR))
+        self.addCleanup(lambda: self.mon("osd blocklist", blocklistop="rm", addr="10.77.1.1"))
+        self.assertIn("10.77.1.1:0/0", self.n1.pvesm("ceph", "health", *there[2:]).out)
+        r = self.n1.pvesm("ceph", "repair", *there, check=False)
+        self.assertNotEqual(r.rc, 0)
+        self.assertIn("reboot", r.out + r.err)
+        self.mon("osd blocklist", blocklistop="rm", addr="10.77.1.1")
+        self.mon("osd blocklist", blocklistop="add", addr="10.77.1.1", expire=float(YEAR - uptime - 600))
+        self.n1.pvesm("ceph", "repair", *there, "--dry-run", "1")
+        self.assertIn("10.77.1.1:0/0", self.blocklist())
+        self.n1.pvesm("ceph", "repair", *there)
+        self.assertEqual(self.blocklist(), [])
+        self.n1.pvesm("set", "kube", "--disable", "0")
+        self.n1.settled("kube", "active")
+
     # --- a guest that moves
     @needs_program("qemu-system-x86_64")
     def test_a_guest_migrates(self):
