@@ -264,7 +264,8 @@ static int repair_blocklisted(Admin *a, bool dry_run, json_object *steps, STORAG
                 json_append(steps, "this node's address is not on the blocklist");
                 return 0;
         }
-        json_append(steps, "%s is from before this node's last boot: nothing that was to be stopped runs any more", entry);
+        json_append(steps, "%s is from before this node's last boot: nothing that was to be stopped runs any more",
+                    entry);
         json_append(steps, "%s: osd blocklist rm %s", dry_run ? "would do" : "done", entry);
         if (dry_run)
                 return 0;
@@ -347,8 +348,9 @@ const Check checks[] = {
           .advice = "`pvesm ceph pool set NAME --size 3`" },
         { .code = "STORAGED_BLOCKLISTED",
           .meaning = "The cluster has fenced this node's address as a whole: no storage of it works here.",
-          .advice = "Reboot this node, so that nothing from before the fence still runs. Then its storages come back by "
-                    "themselves, or by `pvesm ceph repair --check STORAGED_BLOCKLISTED`.",
+          .advice =
+                  "Reboot this node, so that nothing from before the fence still runs. Then its storages come back by "
+                  "themselves, or by `pvesm ceph repair --check STORAGED_BLOCKLISTED`.",
           .explain = explain_blocklisted,
           .repair = repair_blocklisted,
           .is_there = is_blocklisted },

@@ -5,9 +5,10 @@ import http.client
 import os
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from ceph import ceph, scaled
+from ceph import SCALE, ceph, scaled
 from harness import MiB, main, wait_until
 from test_rbd_faults import FaultCase
 
@@ -52,6 +53,56 @@ class ThreeMonitors(FaultCase):
             ceph.osd_start(self.lab, 0)
         self.comes_back()
         self.assertIn(volid, self.d.volids("kube"))
+
+    def test_an_osd_that_is_killed_during_each_operation(self):
+        """It dies while the call runs: the call ends soon, done or refused with the reason; then all is whole, and the same call goes through."""
+        at = self.d.at
+        other, snapped, base = self.volume(), self.volume(), self.volume()
+        base = self.d.done(self.d.post(at("kube", "/template"), volume=base))
+        self.d.done(self.d.post(at("kube", "/snapshot"), volume=snapped, snapname="s1"))
+        calls = [("alloc", "POST", "/content", dict(vmid=400, filename="", size="4096")),
+                 ("resize", "PUT", "/resize", dict(volume=other, size="8192")),
+                 ("snapshot", "POST", "/snapshot", dict(volume=other, snapname="s2")),
+                 ("clone", "POST", "/clone", dict(volume=base, vmid=401)),
+                 ("rollback", "POST", "/rollback", dict(volume=snapped, snapname="s1")),
+                 ("delsnapshot", "DELETE", "/snapshot", dict(volume=snapped, snapname="s1")),
+                 ("free", "DELETE", "/content/" + other, {})]
+        step = 1 if SCALE >= 1 else 4
+        for name, method, path, params in calls[::step]:
+            with self.subTest(name):
+                ended = []
+                thread = threading.Thread(target=lambda m=method, p=path, q=params: ended.append(self.end_of(m, p, q)))
+                begun = time.monotonic()
+                thread.start()
+                ceph.osd_kill(self.lab, 0)
+                thread.join(90)
+                self.assertTrue(ended, f"{name} does not end")
+                self.assert_soon(time.monotonic() - begun, f"{name}: {ended[0]}")
+                if ended[0] != "OK":
+                    self.assertRegex(ended[0], "osd (silent|down)|mon unreachable|unresponsive|gave up|not answer", name)
+                ceph.osd_start(self.lab, 0)
+                ceph.wait_healthy(self.lab)
+                wait_until(lambda: self.end_of("POST", "/content", dict(vmid=402, filename="", size="4096")) == "OK", "an alloc", 90, 0.5)
+                if ended[0] != "OK":
+                    wait_until(lambda m=method, p=path, q=params: self.end_of(m, p, q) == "OK" or self.is_done(name, q), f"{name} again", 90, 1)
+        self.comes_back()
+        rows = {r["volid"]: r["size"] for r in self.d.content("kube")}
+        self.assertIn(base, rows)
+        self.assertLessEqual(set(rows.values()), {4 * MiB, 8 * MiB}, "whole volumes only")
+
+    def end_of(self, method, path, params):
+        """"OK" or the reason, once it is over."""
+        reply = self.d.request(method, self.d.at("kube", path), params or None, timeout=90)
+        if reply.status != 200:
+            return reply.message + " ".join(reply.errors.values())
+        if isinstance(reply.data, str) and reply.data.startswith("UPID:"):
+            return self.d.wait_task(reply.data)["exitstatus"]
+        return "OK"
+
+    def is_done(self, name, params):
+        """What was refused the second time because the first had gone through after all."""
+        snaps = [s.get("name") for s in self.d.get(self.d.at("kube", "/snapshot"), volume=params["volume"])] if "snap" in name else []
+        return {"snapshot": "s2" in snaps, "delsnapshot": "s1" not in snaps}.get(name, False)
 
     def test_a_daemon_killed_in_the_middle(self):
         """storaged is killed while it makes and frees volumes; the next one finds whole ones only."""
