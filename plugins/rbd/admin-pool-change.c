@@ -2,9 +2,10 @@
 /*
  * Pools made, changed and removed. A new pool is ready for use or not there: when a step fails, those before it are
  * taken back, last first. Idempotent: what is there already as it is wanted is a step done; what was there before is
- * never taken back.
+ * never taken back. A create that is killed is taken back by the next one of that name (admin-pool-intent.h).
  */
 #include "rbd/admin.h"
+#include "rbd/admin-pool-intent.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +47,7 @@ static int set_variable(Admin *a, const char *pool, const char *variable, const 
         return ceph_mon_object(&a->cluster, o, NULL, err);
 }
 
-static int delete_pool(Admin *a, const char *pool, STORAGED_ERR)
+int pool_delete(Admin *a, const char *pool, STORAGED_ERR)
 {
         AUTO(ceph_jsonp) json_object *o = command_new("osd pool delete", pool);
 
@@ -224,11 +225,11 @@ static void take_back(Admin *a, const NewPool *p)
                 (void) unlink(p->keyring);
         if (p->has_client && ceph_mon(&a->cluster, NULL, NULL, "auth del", "entity", entity, NULL) >= 0)
                 admin_log(a, "took back: user %s", entity);
-        if (p->has_pool && delete_pool(a, p->name, NULL) >= 0)
+        if (p->has_pool && pool_delete(a, p->name, NULL) >= 0)
                 admin_log(a, "took back: pool %s", p->name);
         else if (p->has_pool)
                 admin_log(a, "pool %s could not be taken back (mon_allow_pool_delete?): remove it by hand", p->name);
-        if (p->has_data && delete_pool(a, p->data, NULL) >= 0)
+        if (p->has_data && pool_delete(a, p->data, NULL) >= 0)
                 admin_log(a, "took back: pool %s", p->data);
         if (p->has_profile)
                 (void) ceph_mon(&a->cluster, NULL, NULL, "osd erasure-code-profile rm", "name", p->profile, NULL);
@@ -244,6 +245,9 @@ static int make_all(Admin *a, NewPool *p, STORAGED_ERR)
         if (r < 0)
                 return r;
         p->has_pool = true;
+        r = a->cluster.host->fault(a->cluster.host->handle, "rbd.pool-create.bare");
+        if (r < 0)
+                return r;
         if (min_size)
                 r = set_variable(a, p->name, "min_size", min_size, err);
         if (r >= 0)
@@ -253,7 +257,9 @@ static int make_all(Admin *a, NewPool *p, STORAGED_ERR)
         admin_log(a, "pool %s has the application '%s'%s", p->name, p->application,
                   strcmp(p->application, "rbd") == 0 ? " and is ready for images" : "");
         r = a->cluster.host->fault(a->cluster.host->handle, "rbd.pool-create.made");
-        return r >= 0 && p->client ? make_client(a, p, err) : r;
+        if (r >= 0 && p->client)
+                r = make_client(a, p, err);
+        return r < 0 ? r : a->cluster.host->fault(a->cluster.host->handle, "rbd.pool-create.all");
 }
 
 static int new_pool_init(Admin *a, NewPool *p, STORAGED_ERR)
@@ -302,13 +308,19 @@ int act_pool_create(Admin *a, json_object **ret, STORAGED_ERR)
         int r = new_pool_init(a, &p, err);
 
         if (r >= 0)
+                r = pool_intent_undo(a, p.name, err);
+        if (r >= 0)
                 r = must_be_new(a, &p, err);
         if (r >= 0)
-                r = make_all(a, &p, err);
-        if (r < 0) {
-                take_back(a, &p);
+                r = pool_intent_begin(a, &(PoolIntent){ p.name, p.data, p.profile, p.client, p.keyring }, err);
+        if (r < 0)
                 return r;
-        }
+        r = make_all(a, &p, err);
+        if (r < 0)
+                take_back(a, &p);
+        pool_intent_end(a, p.name);
+        if (r < 0)
+                return r;
         answer = json_object_new_object();
         json_member(answer, "pool", json_object_new_string(p.name));
         json_member(answer, "data-pool", p.data[0] ? json_object_new_string(p.data) : NULL);
@@ -467,7 +479,7 @@ int act_pool_destroy(Admin *a, json_object **ret, STORAGED_ERR)
         }
         if (r < 0 || storaged_config_get_bool(a->args, "dry-run"))
                 return r;
-        r = delete_pool(a, name, err);
+        r = pool_delete(a, name, err);
         if (r < 0)
                 return r;
         admin_log(a, "removed pool %s", name);

@@ -51,6 +51,7 @@ int act_pools(Admin *a, json_object **ret, STORAGED_ERR);
 int act_pool_create(Admin *a, json_object **ret, STORAGED_ERR);
 int act_pool_set(Admin *a, json_object **ret, STORAGED_ERR);
 int act_pool_destroy(Admin *a, json_object **ret, STORAGED_ERR);
+int pool_delete(Admin *a, const char *pool, STORAGED_ERR);
 /* Marks the pool as used by `application`, and makes an rbd pool ready for images where it can hold their directory. */
 int pool_enable_application(Admin *a, const char *pool, bool is_erasure, const char *application, STORAGED_ERR);
 

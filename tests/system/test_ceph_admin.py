@@ -302,6 +302,32 @@ class Pools(Admin):
         self.assertNotIn("kube", self.pools())
         self.assertEqual(self.checks(), {})
 
+    def test_killed_between_any_two_steps(self):
+        """The same command again takes back what the killed one had made, and makes it whole."""
+        for point in ("noted", "bare", "made", "all"):
+            with self.subTest(point):
+                self.d.stop()
+                self.d = self.start_daemon(env={"STORAGED_FAULTS": f"rbd.pool-create.{point}=kill"})
+                self.refused(self.ceph("pool", "create", "kube", "--add-storage", "kubestore", check=False))
+                self.assertEqual("kube" in self.pools(), point != "noted", "it was killed in the middle")
+                self.d.stop()
+                self.d = self.start_daemon()
+                self.ceph("pool", "create", "kube", "--add-storage", "kubestore")
+                self.assertEqual(self.applications("kube"), ["rbd"])
+                self.d.settled("kubestore", "active")
+                self.assertEqual(os.listdir(os.path.join(self.d.root, "etc/pve/priv/ceph")), ["kubestore.keyring"])
+                self.d.pvesm("remove", "kubestore")
+                self.ceph("pool", "destroy", "kube")
+        self.d.stop()
+        self.d = self.start_daemon(env={"STORAGED_FAULTS": "rbd.pool-create.made=kill"})
+        self.refused(self.ceph("pool", "create", "kube", check=False))
+        self.python("ctx = io('kube')\nfor n in range(2): rbd.RBD().create(ctx, f'vm-{n}-disk-0', 4 << 20)")
+        self.d.stop()
+        self.d = self.start_daemon()
+        wait_until(lambda: self.count_objects("kube") > 2, "its objects are counted")
+        self.refused(self.ceph("pool", "create", "kube", check=False), "holds data meanwhile")
+        self.assertIn("kube", self.pools())
+
     def test_with_a_storage_and_a_user_of_its_own(self):
         self.ceph("pool", "create", "kube", "--add-storage", "kubestore", "--content", "images")
         vol = self.d.alloc("kubestore", 100, "", "8M")
