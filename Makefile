@@ -126,7 +126,7 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libstoraged.a $(B)/libplugincommon.a $(B)
 	$(if $(Q),@echo "  TEST    $@")
 	$(Q)$(CC) $(CPPFLAGS_OURS) -Istoraged -Iplugins -I. $(CPPFLAGS) $(CFLAGS_OURS) $(CFLAGS) $(LDFLAGS_OURS) \
 	   $$(sed -n 's/.*__wrap_\([a-zA-Z0-9_]*\)(.*/-Wl,--wrap=\1/p' $< | sort -u) \
-	   -o $@ $< $(B)/libcephcommon.a $(B)/libstoraged.a $(B)/libplugincommon.a $(LIBS_CEPH) -lcmocka $(LIBS_STORAGED) -lnfs -lmount -lnbd -ldl
+	   -o $@ $< $(B)/libcephcommon.a $(B)/libstoraged.a $(B)/libplugincommon.a $(LIBS_CEPH) -lcmocka $(LIBS_STORAGED) -lnfs -lmount -lnbd -ldevmapper -ldl
 
 test-binaries: $(UNIT_BIN)
 

@@ -132,6 +132,13 @@ static int say_locked(Lvm *l, const char *name, int r, struct storaged_error *er
                          l->storage, name, l->state.lock_type, l->storage, name);
 }
 
+int lvm_remove_lost(Lvm *l, const char *name, const DmDevice *d, struct storaged_error *err)
+{
+        int r = d->n_open > 0 ? lvm_refuse_open(l, name, err) : 0;
+
+        return r < 0 ? r : dm_remove(l->vg, name, err);
+}
+
 int lvm_activate(Lvm *l, const char *name, uint32_t mode, struct storaged_error *err)
 {
         const VgLv *lv = NULL;
@@ -142,6 +149,10 @@ int lvm_activate(Lvm *l, const char *name, uint32_t mode, struct storaged_error 
                 r = lvm_forget(l, name, err);
         if (r == 0)
                 r = dm_lookup(l->vg, name, &before, err);
+        if (r == 0 && before.exists && before.is_error) {
+                r = lvm_remove_lost(l, name, &before, err);
+                before.exists = false;
+        }
         if (r < 0)
                 return r;
         if (!before.exists || vg_is_shared(&l->state)) {
@@ -152,7 +163,7 @@ int lvm_activate(Lvm *l, const char *name, uint32_t mode, struct storaged_error 
         }
         /* A table that was there before may be older than the volume; under a running guest only if the size says so.
          */
-        if (before.exists && (before.is_error || before.n_open == 0 || before.bytes != lv->bytes)) {
+        if (before.exists && (before.n_open == 0 || before.bytes != lv->bytes)) {
                 r = lvm_cmd(&l->cmd, "refresh a volume's table", err, "lvchange --refresh %s/%s", l->vg, name);
                 if (r < 0)
                         return r;
@@ -166,6 +177,7 @@ int lvm_activate(Lvm *l, const char *name, uint32_t mode, struct storaged_error 
 
 int lvm_deactivate(Lvm *l, const char *name, struct storaged_error *err)
 {
+        bool is_lost = false;
         DmDevice d;
         int r = dm_lookup(l->vg, name, &d, err);
 
@@ -175,11 +187,20 @@ int lvm_deactivate(Lvm *l, const char *name, struct storaged_error *err)
                 return r;
         if (d.exists && d.n_open > 0)
                 return refuse_open(l, name, &d, err);
+        if (d.exists && d.is_error) {
+                r = lvm_remove_lost(l, name, &d, err);
+                if (r < 0)
+                        return r;
+                is_lost = true;
+                d.exists = false;
+        }
         if (!vg_find(&l->state, name))
                 return d.exists ? lvm_forget(l, name, err) : 0;
         if (!d.exists && !vg_is_shared(&l->state))
                 return 0;
-        return lvm_cmd(&l->cmd, "deactivate a volume", err, "lvchange -y -an %s/%s", l->vg, name);
+        r = lvm_cmd(&l->cmd, "deactivate a volume", err, "lvchange -y -an %s/%s", l->vg, name);
+        /* What was cut off has no device any more; its locks went with it, or will with what stands for them. */
+        return is_lost && r == -EAGAIN ? 0 : r;
 }
 
 int lvm_hold(Lvm *l, const char *name, uint32_t mode, enum LvmHold *ret, struct storaged_error *err)
@@ -231,14 +252,16 @@ int lvm_holders(void *self, STORAGED_VOL, storaged_holder_fn fn, void *userdata,
         Lvm *l = self;
         HolderRows h = { l->host->node, fn, userdata, 0 };
         DmDevice d = { 0 };
-        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+        int r = dm_lookup(l->vg, vol->name, &d, err);
 
         if (r == 0)
-                r = dm_lookup(l->vg, vol->name, &d, err);
+                r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+        if (d.is_error)
+                r = 0; /* the storage is not there, and the kernel knows enough */
         if (r < 0 || !d.exists)
                 return r;
         r = dm_each_opener(d.minor, give_holder, &h);
-        if (r != 0 || h.n > 0)
+        if (r != 0 || (h.n > 0 && !d.is_error))
                 return r;
         return give_holder(&h, d.is_error                      ? "active, cut off from its storage"
                                : !is_current(l, vol->name, &d) ? "a stale device of a volume that is gone"

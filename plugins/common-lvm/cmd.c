@@ -16,6 +16,7 @@
 #include "common-lvm/cmd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +26,11 @@
 
 #include <storaged/cleanup.h>
 
+#include "common-lvm/lockd.h"
+
 #define SAID_MAX 512
-#define LOCKD_SOCKET "/run/lvm/lvmlockd.socket"
+#define START_TRIES 40
+#define START_PAUSE_MSEC 500
 
 typedef struct Answer {
         FILE *report;
@@ -64,6 +68,7 @@ static const struct {
         int code;
 } reasons[] = {
         { "locked by other host", -EBUSY },
+        { "not stopped on other hosts", -EBUSY },
         { "contains a filesystem in use", -EBUSY },
         { "is used by another device", -EBUSY },
         { "in use", -EBUSY },
@@ -78,6 +83,7 @@ static const struct {
         { "lock start in progress", -EAGAIN },
         { "lockspace is starting", -EAGAIN },
         { "lockspace is not started", -EAGAIN },
+        { "lockspace is inactive", -EAGAIN },
         { "lock start is required", -EAGAIN },
         { "storage failed for sanlock leases", -EIO },
         { "no storage for", -EIO },
@@ -153,7 +159,7 @@ static int make_line(const LvmCmd *c, const char *fmt, va_list ap, char **ret)
         (void) fprintf(f,
                        " } backup { backup=0 archive=0 } report { time_format=\"%%s\" } activation { monitoring=0 } "
                        "global { use_lvmlockd=%d }",
-                       access(LOCKD_SOCKET, F_OK) == 0);
+                       !c->is_unlocked && access(LOCKD_SOCKET, F_OK) == 0);
         if (c->host_id)
                 (void) fprintf(f, " local { host_id=%u }", c->host_id);
         (void) fputc('\'', f);
@@ -189,6 +195,27 @@ static int run(LvmCmd *c, const char *action, Answer *a, struct storaged_error *
         return error_set(err, r, "%s: cannot %s: %s", c->what, action, a->first[0] ? a->said : "LVM gave no reason");
 }
 
+/*
+ * With sanlock LVM activates the volume of the leases and at once has lvmlockd open it, by a name that udev may not
+ * have made yet on a busy node ("invalid parameters"): once more then.
+ */
+int lvm_cmd_start_locks(LvmCmd *c, const char *vg, struct storaged_error *err)
+{
+        struct storaged_error why = STORAGED_ERROR_INIT;
+        const char *restarted = c->vg;
+        int r = -EIO;
+
+        c->vg = NULL; /* this is how they are started */
+        for (int i = 0; i < START_TRIES; i++) {
+                r = lvm_cmd(c, "start the locks of its volume group", &why, "vgchange --lock-start %s", vg);
+                if (r == 0 || !strstr(why.text, "invalid parameters for sanlock"))
+                        break;
+                (void) poll(NULL, 0, START_PAUSE_MSEC);
+        }
+        c->vg = restarted;
+        return r < 0 ? error_set(err, r, "%s", why.text) : 0;
+}
+
 int lvm_cmd(LvmCmd *c, const char *action, struct storaged_error *err, const char *fmt, ...)
 {
         Answer a = { 0 };
@@ -198,6 +225,13 @@ int lvm_cmd(LvmCmd *c, const char *action, struct storaged_error *err, const cha
         va_start(ap, fmt);
         r = run(c, action, &a, err, fmt, ap);
         va_end(ap);
+        /* They ended under us: given up when the storage was lost, or stopped by hand. */
+        if (r == -EAGAIN && c->vg && lvm_cmd_start_locks(c, c->vg, NULL) == 0) {
+                a = (Answer){ 0 };
+                va_start(ap, fmt);
+                r = run(c, action, &a, err, fmt, ap);
+                va_end(ap);
+        }
         return r;
 }
 

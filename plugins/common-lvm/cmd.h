@@ -13,6 +13,8 @@ typedef struct LvmCmd {
         char *filter;     /* of `devices/filter`, quoted and comma separated; NULL: as the host is configured */
         unsigned host_id; /* at sanlock; 0: as the host is configured */
         bool is_hosts;    /* as the host is configured, in all: to learn or change what it does by itself */
+        bool is_unlocked; /* without lvmlockd: the last volume group of sanlock has gone, and the global lock with it */
+        const char *vg;   /* borrowed: whose locks are started when a command finds that they are not; NULL: it fails */
         const char *what; /* borrowed: the storage's id, or what stands in for it in sentences */
 } LvmCmd;
 
@@ -29,3 +31,5 @@ int lvm_cmd(LvmCmd *c, const char *action, struct storaged_error *err, const cha
 /* The same for a report; *ret is the caller's (json_object_put). */
 int lvm_cmd_report(LvmCmd *c, const char *action, json_object **ret, struct storaged_error *err, const char *fmt, ...)
         __attribute__((format(printf, 5, 6)));
+/* Starts the locks of a volume group and waits until they are; done at once where they are. */
+int lvm_cmd_start_locks(LvmCmd *c, const char *vg, struct storaged_error *err);

@@ -103,6 +103,7 @@ int dm_lookup(const char *vg, const char *lv, DmDevice *ret, struct storaged_err
 
                 d.exists = true;
                 d.is_suspended = info.suspended;
+                d.major = info.major;
                 d.minor = info.minor;
                 d.n_open = info.open_count > 0 ? (unsigned) info.open_count : 0;
                 (void) snprintf(d.uuid, sizeof(d.uuid), "%s", uuid ? uuid : "");
@@ -150,7 +151,8 @@ int dm_remove(const char *vg, const char *lv, struct storaged_error *err)
         return 0;
 }
 
-/* Reload, suspend without flush (what waits in the device would wait for ever), resume. */
+/* Reload, suspend without flush (what waits in the device would wait for ever), resume. udev is not waited for: it may
+ * hang with the storage. */
 int dm_make_error(const char *vg, const char *lv, struct storaged_error *err)
 {
         static const int steps[] = { DM_DEVICE_RELOAD, DM_DEVICE_SUSPEND, DM_DEVICE_RESUME };
@@ -161,7 +163,6 @@ int dm_make_error(const char *vg, const char *lv, struct storaged_error *err)
                 return r;
         for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
                 AUTO(dm_task_destroyp) struct dm_task *t = NULL;
-                uint32_t cookie = 0;
                 bool is_done = true;
 
                 r = task_new(steps[i], vg, lv, &t);
@@ -171,12 +172,7 @@ int dm_make_error(const char *vg, const char *lv, struct storaged_error *err)
                         is_done = dm_task_add_target(t, 0, d.bytes / 512, "error", "");
                 if (steps[i] == DM_DEVICE_SUSPEND)
                         is_done = dm_task_no_flush(t) && dm_task_skip_lockfs(t);
-                if (steps[i] == DM_DEVICE_RESUME)
-                        is_done = dm_task_set_cookie(t, &cookie, 0);
-                is_done = is_done && dm_task_run(t);
-                if (cookie)
-                        (void) dm_udev_wait(cookie);
-                if (!is_done)
+                if (!is_done || !dm_task_run(t))
                         return fail(err, dm_task_get_errno(t), "cut off", vg, lv);
         }
         return 0;

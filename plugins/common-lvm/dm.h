@@ -12,7 +12,7 @@ typedef struct DmDevice {
         bool exists;
         bool is_suspended;
         bool is_error;  /* its table gives errors: the storage was lost */
-        unsigned minor; /* /dev/dm-<minor> */
+        unsigned major, minor; /* /dev/dm-<minor> */
         unsigned n_open;
         uint64_t bytes;
         char uuid[DM_UUID_MAX]; /* LVM-<VG><LV> */

@@ -60,6 +60,7 @@ int lvm_start_common(const struct storaged_host *host, const struct storaged_con
         l->fs.host = host;
         l->fs.storage = l->storage;
         l->cmd.what = l->storage;
+        l->cmd.vg = l->vg;
         return 0;
 }
 
@@ -77,7 +78,7 @@ int lvm_reach(Lvm *l, struct storaged_error *err)
         if (!vg_is_shared(&l->state))
                 return 0;
         /* Waits until they are; where they run already it is done at once. */
-        r = lvm_cmd(&l->cmd, "start the locks of its volume group", err, "vgchange --lock-start %s", l->vg);
+        r = lvm_cmd_start_locks(&l->cmd, l->vg, err);
         if (r < 0 && access("/run/lvm/lvmlockd.socket", F_OK) < 0)
                 return error_set(err, -EHOSTDOWN,
                                  "storage \"%s\": volume group \"%s\" is shared by %s locks, and lvmlockd does not run "

@@ -5,6 +5,7 @@
 #include <storaged/plugin.h>
 
 #include "common-lvm/cmd.h"
+#include "common-lvm/dm.h"
 #include "common-lvm/vg.h"
 #include "common/filestore.h"
 #include "common/stream-io.h"
@@ -75,6 +76,8 @@ enum LvmHold { LVM_NOT_HELD = 0, LVM_HELD_BEFORE, LVM_HELD_NOW };
 int lvm_holders(void *self, STORAGED_VOL, storaged_holder_fn fn, void *userdata, STORAGED_ERR);
 int lvm_activate(Lvm *l, const char *name, uint32_t mode, STORAGED_ERR);
 int lvm_deactivate(Lvm *l, const char *name, STORAGED_ERR);
+/* The device of a volume that was cut off from its storage goes, without LVM; -EBUSY with who has it open. */
+int lvm_remove_lost(Lvm *l, const char *name, const DmDevice *d, STORAGED_ERR);
 /* Active here for the time of an operation; *ret says whether lvm_let_go has to undo it. */
 int lvm_hold(Lvm *l, const char *name, uint32_t mode, enum LvmHold *ret, STORAGED_ERR);
 void lvm_let_go(Lvm *l, const char *name, enum LvmHold hold);

@@ -18,9 +18,11 @@
 #include <unistd.h>
 
 #include "common-lvm/dm.h"
+#include "common-lvm/lockd.h"
+#include "lvm/cutoff.h"
 #include "lvm/guard.h"
+#include "lvm/locks.h"
 
-#define LOCKD_SOCKET "/run/lvm/lvmlockd.socket"
 /* Each volume takes about 700 bytes of text, twice at a time: room for more than 10000. */
 #define METADATA_SIZE "16m"
 #define WIPES_MAX 16
@@ -112,39 +114,57 @@ static int make_empty(const Act *a, const char *device, const char *wipe)
 
 /* --- the actions */
 
-static int need_lockd(const Act *a, const char *locking)
+static const char *locking(const Act *a)
 {
-        if (!strcmp(locking, "none") || access(LOCKD_SOCKET, F_OK) == 0)
-                return 0;
-        return error_set(a->err, -EHOSTDOWN,
-                         "node %s: lvmlockd does not run, which %s locks need; start it there (systemctl enable --now "
-                         "lvmlockd), or "
-                         "use --locking none",
-                         a->host->node, locking);
+        const char *l = arg(a, "locking");
+
+        return l ? l : "none";
 }
 
+/* And, if one is named, whether there is a volume group of that name: {"exists", "host_id"?}. */
 static int check_locking(Act *a)
 {
-        const char *locking = arg(a, "locking");
+        struct storaged_error none = STORAGED_ERROR_INIT;
+        int r = locks_check(a->host, locking(a), &a->answer, a->err);
+        Vg v = { 0 };
 
-        return need_lockd(a, locking ? locking : "none");
+        if (r < 0 || !a->vg)
+                return r;
+        r = vg_refresh(&v, &a->cmd, a->vg, &none);
+        vg_deinit(&v);
+        if (r < 0 && r != -ENOENT)
+                return error_set(a->err, r, "%s", none.text);
+        if (!a->answer)
+                a->answer = json_object_new_object();
+        (void) json_object_object_add(a->answer, "exists", json_object_new_boolean(r == 0));
+        return 0;
+}
+
+/* Before a group gets locks of that kind. */
+static int need_locks(Act *a)
+{
+        json_object *answer = NULL;
+        int r = locks_check(a->host, locking(a), &answer, a->err);
+
+        json_object_put(answer);
+        return r == 0 && a->cmd.host_id ? locks_configure(a->host, a->cmd.host_id, a->err) : r;
 }
 
 static int vg_create(Act *a)
 {
-        const char *device = NULL, *locking = arg(a, "locking");
-        bool is_shared = locking && strcmp(locking, "none") != 0;
+        const char *device = NULL;
+        bool is_shared = strcmp(locking(a), "none") != 0;
         int r = device_arg(a, &device);
 
         if (r == 0)
-                r = need_lockd(a, locking ? locking : "none");
+                r = need_locks(a);
         if (r == 0)
                 r = make_empty(a, device, arg(a, "wipe-signature"));
         if (r < 0)
                 return r;
         r = lvm_cmd(&a->cmd, "make the volume group", a->err,
                     "vgcreate -qq %s%s --metadatasize " METADATA_SIZE " --setautoactivation n %s %s",
-                    is_shared ? "--locktype " : "", is_shared ? locking : "", a->vg, device);
+                    is_shared ? "--locktype " : "", is_shared ? locking(a) : "", a->vg, device);
         if (r == 0)
                 guard_follow(a->host, device, true);
         return r;
@@ -204,7 +224,7 @@ static int vg_destroy(Act *a)
                               "volume group \"%s\" has %zu volumes, %s among them; remove them first", a->vg, v.n_lvs,
                               v.lvs[0].name);
         if (r == 0)
-                r = lvm_cmd(&a->cmd, "remove the volume group", a->err, "vgremove -qq %s", a->vg);
+                r = locks_remove_vg(a->host, &a->cmd, a->vg, v.lock_type, a->err);
         for (size_t i = 0; r == 0 && i < v.n_pvs; i++) {
                 r = lvm_cmd(&a->cmd, "take LVM's label off a device", a->err, "pvremove -qq %s", v.pvs[i].device);
                 if (r == 0)
@@ -217,10 +237,8 @@ static int vg_destroy(Act *a)
 static int lock_start(Act *a)
 {
         Vg v = { 0 };
-        int r = need_lockd(a, "shared");
+        int r = locks_start(a->host, &a->cmd, a->vg, a->err);
 
-        if (r == 0)
-                r = lvm_cmd(&a->cmd, "start the locks of the volume group", a->err, "vgchange --lock-start %s", a->vg);
         if (r == 0 && guard_is_ours(a->host) && vg_refresh(&v, &a->cmd, a->vg, NULL) == 0)
                 for (size_t i = 0; i < v.n_pvs; i++)
                         guard_follow(a->host, v.pvs[i].device, true);
@@ -235,18 +253,20 @@ static int lock_stop(Act *a)
 
 static int vg_convert(Act *a)
 {
-        const char *locking = arg(a, "locking");
-        int r = need_lockd(a, locking ? locking : "none");
+        int r = need_locks(a);
 
         return r < 0 ? r
-                     : lvm_cmd(&a->cmd, "convert the volume group", a->err, "vgchange -y --locktype %s %s",
-                               locking ? locking : "none", a->vg);
+                     : lvm_cmd(&a->cmd, "convert the volume group", a->err, "vgchange -y --locktype %s %s", locking(a),
+                               a->vg);
 }
 
 static int add_active(void *userdata, const char *lv, const DmDevice *d)
 {
-        json_object *o = json_object_new_object();
+        json_object *o = NULL;
 
+        if (strcmp(lv, LVMLOCK) == 0) /* no volume; active wherever the locks run */
+                return 0;
+        o = json_object_new_object();
         json_object_object_add(o, "lv", json_object_new_string(lv));
         json_object_object_add(o, "open", json_object_new_int((int) d->n_open));
         json_object_object_add(o, "bytes", json_object_new_int64((int64_t) d->bytes));
@@ -303,26 +323,27 @@ static int forget(Act *a)
         return r < 0 ? r : lvm_deactivate(a->l, vol.name, a->err);
 }
 
-static int cut_off_one(void *userdata, const char *lv, const DmDevice *d)
+static void on_cut_off(void *userdata, const char *lv, const struct storaged_error *err)
 {
         Act *a = userdata;
-        int r;
 
-        (void) d;
-        r = dm_make_error(a->vg, lv, a->err);
-        if (r == 0)
-                a->host->log(a->host->handle, STORAGED_LOG_WARNING, "volume %s/%s was cut off from its storage", a->vg,
-                             lv);
-        return r;
+        if (err->code < 0)
+                a->host->log(a->host->handle, STORAGED_LOG_ERROR, "%s", err->text);
+        else
+                a->host->log(a->host->handle, STORAGED_LOG_WARNING,
+                             "volume %s/%s was cut off from its storage: its I/O fails now", a->vg, lv);
 }
 
-/*
- * The storage of the leases is lost: before the host's watchdog strikes, nothing here may write any more. LVM can't be
- * asked, the VG's metadata may be out of reach: the UUID comes from the devices themselves.
- */
-static int cut_off(Act *a)
+/* The storage or its locks are lost: nothing here writes any more, and others may have the locks. */
+static int cut_off_all(Act *a)
 {
-        return dm_each(a->vg, "", cut_off_one, a, a->err);
+        int r = cut_off(a->vg, on_cut_off, a, a->err);
+
+        /* Without lvmlockd the locks are orphans, which a new one with --adopt takes over; so nobody else gets them. */
+        if (r == 0 && lockd_is_running())
+                r = lockd_drop(a->vg, a->err);
+        /* What was switched on between the two; from now on nothing is. */
+        return r == 0 ? cut_off(a->vg, on_cut_off, a, a->err) : r;
 }
 
 static int wipe(Act *a)
@@ -369,7 +390,12 @@ static const char *const lockings[] = { "sanlock", "dlm", "none", NULL };
 
 static const struct storaged_property p_vg[] = { P_VG, { 0 } };
 static const struct storaged_property p_vg_host[] = { P_VG, P_HOST_ID, { 0 } };
-static const struct storaged_property p_locking[] = { P_LOCKING, { 0 } };
+#define P_VG_MAYBE                                                                                                 \
+        {                                                                                                          \
+                .name = "vgname", .type = STORAGED_PROPERTY_STRING, .format = "storage-vgname", .max_length = 127, \
+                .description = "Also whether there is a volume group of that name."                                \
+        }
+static const struct storaged_property p_locking[] = { P_VG_MAYBE, P_LOCKING, { 0 } };
 static const struct storaged_property p_vg_locking[] = { P_VG, P_LOCKING, P_HOST_ID, { 0 } };
 static const struct storaged_property p_create[] = { P_VG, P_DEVICE, P_LOCKING, P_HOST_ID, P_WIPE, { 0 } };
 static const struct storaged_property p_extend[] = { P_VG, P_DEVICE, P_WIPE, { 0 } };
@@ -404,7 +430,7 @@ static const struct {
         { "lock-start", lock_start },
         { "lock-stop", lock_stop },
         { "pv-resize", pv_resize },
-        { "cut-off", cut_off },
+        { "cut-off", cut_off_all },
         { "forget", forget },
         { "wipe", wipe },
         { "reap", reap },

@@ -19,6 +19,7 @@
 #include "lvm/actions.h"
 #include "lvm/chain.h"
 #include "common-lvm/unfinished.h"
+#include "lvm/lost.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define STEP_DEFAULT_MIB 32
@@ -116,7 +117,7 @@ static int lvm_status(void *self, struct storaged_status *ret, struct storaged_e
 
         (void) err;
         if (r < 0) {
-                (void) snprintf(ret->reason, sizeof(ret->reason), "%.250s", why.text);
+                lost_explain(l, why.text, ret->reason, sizeof(ret->reason));
                 return 0;
         }
         ret->is_active = l->state.n_missing == 0;
@@ -127,6 +128,8 @@ static int lvm_status(void *self, struct storaged_status *ret, struct storaged_e
                 (void) snprintf(ret->reason, sizeof(ret->reason),
                                 "%llu of %zu devices of volume group %s are missing on this node",
                                 (unsigned long long) l->state.n_missing, l->state.n_pvs, l->vg);
+        else
+                lost_tell(l, ret->reason, sizeof(ret->reason));
         return 0;
 }
 
@@ -148,6 +151,8 @@ static int lvm_health(void *self, storaged_finding_fn fn, void *userdata, struct
                 f.action = "where several nodes see the LUN: pvesm vg convert, with all its volumes inactive";
                 r = fn(userdata, &f);
         }
+        if (r == 0)
+                r = lost_find(l, fn, userdata);
         if (r == 0 && l->is_shared && l->state.is_autoactivated) {
                 (void) snprintf(summary, sizeof(summary),
                                 "volume group %s is switched on at boot of every node that sees it, its volumes with "

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lvm/lost.h"
 #include "lvm/lvm.h"
 
 typedef struct ChainWalk {
@@ -48,7 +49,7 @@ int lvm_deactivate_volume(void *self, STORAGED_VOL, const char *snap, struct sto
         int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
 
         if (r < 0)
-                return r;
+                return lost_deactivate(l, vol, snap, r, err);
         if (snap) {
                 r = lvm_snapshot_name(vol, snap, name, err);
                 return r < 0 ? r : lvm_deactivate(l, name, err);

@@ -81,5 +81,7 @@ const Route vg_routes[] = {
           .description = "Takes a LUN out of it; a task.", .handler = run_vg },
         { "POST", "/cluster/vgs/{vgname}/convert", convert_params, .op = VG_CONVERT, .permission = ALLOCATE,
           .description = "Changes its lock type, with nothing of it active anywhere; a task.", .handler = run_vg },
+        { "POST", "/cluster/vgs/{vgname}/start", NULL, .op = VG_START, .permission = ALLOCATE,
+          .description = "Starts its locks on all nodes, one after the other; a task.", .handler = run_vg },
         { 0 },
 };

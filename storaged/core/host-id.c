@@ -18,14 +18,43 @@ static int host_ids_path(const Paths *p, char **ret)
         return str_printf(ret, "%s/priv/storaged/host-ids", p->cluster);
 }
 
-static bool is_taken(json_object *ids, unsigned id)
+/* Whose number it is; NULL: nobody's. */
+static const char *find_owner(json_object *ids, unsigned id)
 {
-        json_object_object_foreach (ids, node, value) {
-                (void) node;
+        json_object_object_foreach (ids, node, value)
                 if (json_object_get_int64(value) == (int64_t) id)
-                        return true;
-        }
-        return false;
+                        return node;
+        return NULL;
+}
+
+static int give(json_object *ids, const char *node, unsigned id, bool *ret_is_new)
+{
+        *ret_is_new = true;
+        return json_add_uint(ids, node, id) < 0 ? -ENOMEM : (int) id;
+}
+
+/* What a node's lvmlocal.conf says holds: its locks may run with it. */
+static int take_own(json_object *ids, const char *node, unsigned own, bool *ret_is_new, struct storaged_error *err)
+{
+        unsigned given = (unsigned) json_get_uint(ids, node, 0);
+        const char *owner = find_owner(ids, own);
+
+        if (given == own)
+                return (int) own;
+        if (owner)
+                return error_set(
+                        err, -EEXIST,
+                        "node %s has host_id %u in its /etc/lvm/lvmlocal.conf, which is node %s's: two nodes with "
+                        "one number would take each other's leases. Take it out there, with no locks of sanlock "
+                        "running (vgchange --lock-stop)",
+                        node, own, owner);
+        if (given)
+                return error_set(
+                        err, -EEXIST,
+                        "node %s has host_id %u in its /etc/lvm/lvmlocal.conf, and was given %u before. Take it "
+                        "out there, with no locks of sanlock running (vgchange --lock-stop)",
+                        node, own, given);
+        return give(ids, node, own, ret_is_new);
 }
 
 static int id_of(json_object *ids, const char *node, bool *ret_is_new)
@@ -34,35 +63,37 @@ static int id_of(json_object *ids, const char *node, bool *ret_is_new)
 
         if (id >= 1 && id <= HOST_ID_MAX)
                 return (int) id;
-        for (id = 1; id <= HOST_ID_MAX && is_taken(ids, id);)
+        for (id = 1; id <= HOST_ID_MAX && find_owner(ids, id);)
                 id++;
-        if (id > HOST_ID_MAX)
-                return -ENOSPC;
-        *ret_is_new = true;
-        return json_add_uint(ids, node, id) < 0 ? -ENOMEM : (int) id;
+        return id > HOST_ID_MAX ? -ENOSPC : give(ids, node, id, ret_is_new);
 }
 
-int host_ids_assign(const Paths *p, const char *const *nodes, size_t n, unsigned *ret, struct storaged_error *err)
+int host_ids_assign(const Paths *p, const char *const *nodes, size_t n, unsigned *ids, struct storaged_error *err)
 {
         AUTO(freep) char *path = NULL;
-        AUTO_JSON *ids = NULL;
+        AUTO_JSON *given = NULL;
         bool is_new = false;
         int r = host_ids_path(p, &path);
 
         if (r >= 0)
-                r = record_read(path, &ids);
+                r = record_read(path, &given);
         if (r == -ENOENT)
-                r = (ids = json_object_new_object()) ? 0 : -ENOMEM;
+                r = (given = json_object_new_object()) ? 0 : -ENOMEM;
         if (r < 0)
                 return error_set(err, r, "the nodes' numbers at sanlock can't be read from %s: %s", path ? path : "",
                                  strerror(-r));
+        for (size_t i = 0; i < n && r >= 0; i++) /* first, so that nobody is given what another one has */
+                if (ids[i])
+                        r = take_own(given, nodes[i], ids[i], &is_new, err);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < n; i++) {
-                r = id_of(ids, nodes[i], &is_new);
+                r = id_of(given, nodes[i], &is_new);
                 if (r < 0)
                         return error_set(err, r, "node %s can't get a number at sanlock: %s", nodes[i], strerror(-r));
-                ret[i] = (unsigned) r;
+                ids[i] = (unsigned) r;
         }
-        r = is_new ? record_write(path, ids) : 0;
+        r = is_new ? record_write(path, given) : 0;
         return r < 0 ? error_set(err, r, "the nodes' numbers at sanlock can't be written to %s: %s", path, strerror(-r))
                      : 0;
 }

@@ -24,7 +24,9 @@
 #include "core/task.h"
 #include "wire/json.h"
 
-#define LOCK_WAIT_USEC (60 * USEC_PER_SEC)
+/* One for all groups: no lock of LVM's guards the making of the first one of sanlock, nor who has the global lock. */
+#define LOCK_NAME "storaged-vgs"
+#define LOCK_WAIT_USEC (300 * USEC_PER_SEC)
 #define SLOW_USEC (300 * USEC_PER_SEC)
 #define NODES_MAX 64
 
@@ -207,11 +209,19 @@ static void on_locking(void *userdata, const NodeAnswer *answers, size_t n)
 {
         VgJob *j = userdata;
 
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
                 if (answers[i].err.code < 0) {
                         fail(j, answers[i].err.code, "%s", answers[i].err.text);
                         return;
                 }
+                if (j->work == VG_CREATE && json_get_bool(answers[i].data, "exists", false)) {
+                        fail(j, -EEXIST, "node %s: volume group \"%s\" exists already", answers[i].node, j->vg);
+                        return;
+                }
+                for (size_t k = 0; k < j->n_nodes; k++)
+                        if (str_eq(j->nodes[k], answers[i].node))
+                                j->ids[k] = (unsigned) json_get_uint(answers[i].data, "host_id", 0);
+        }
         next(j);
 }
 
@@ -227,21 +237,8 @@ static void step_check_locking(VgJob *j)
                 return;
         }
         put(&h, "locking", j->locking);
+        put(&h, "vgname", j->work == VG_CREATE ? j->vg : NULL); /* in one go: each question costs a worker's start */
         ask(j, NULL, "GET", &h, on_locking);
-}
-
-static void on_name(void *userdata, const NodeAnswer *answers, size_t n)
-{
-        VgJob *j = userdata;
-
-        for (size_t i = 0; i < n; i++)
-                if (answers[i].err.code != -ENOENT) {
-                        fail(j, answers[i].err.code < 0 ? answers[i].err.code : -EEXIST,
-                             "node %s: volume group \"%s\" %s", answers[i].node, j->vg,
-                             answers[i].err.code < 0 ? answers[i].err.text : "exists already");
-                        return;
-                }
-        next(j);
 }
 
 static void ask_info(VgJob *j, everywhere_fn fn)
@@ -250,11 +247,6 @@ static void ask_info(VgJob *j, everywhere_fn fn)
 
         put(&h, "vgname", j->vg);
         ask(j, NULL, "GET", &h, fn);
-}
-
-static void step_check_name(VgJob *j)
-{
-        ask_info(j, on_name);
 }
 
 /* Nothing of it may be active anywhere, and every node must see it. */
@@ -377,36 +369,17 @@ static void step_each(VgJob *j, const char *action)
         ask(j, nodes, "POST", &h, is_start ? on_started : on_stopped);
 }
 
-static void on_all_started(void *userdata, const NodeAnswer *answers, size_t n)
-{
-        VgJob *j = userdata;
-
-        for (size_t i = 0; i < n; i++)
-                if (answers[i].err.code < 0) {
-                        fail(j, answers[i].err.code, "volume group \"%s\": lock-start on node %s: %s", j->vg,
-                             answers[i].node, answers[i].err.text);
-                        return;
-                }
-        next(j);
-}
-
-/* All nodes at once where they need no number of their own: joining takes each of them some seconds. */
+/*
+ * One node after the other: two at once make the first activation fail. vgcreate has started those of this node, and
+ * waited for them; with sanlock, which takes long, it is made sure of.
+ */
 static void step_start_locks(VgJob *j)
 {
-        HereCall h = { .action = "lock-start" };
-
-        if (str_eq(j->locking, "none")) {
+        j->at = j->work == VG_CREATE && str_eq(j->locking, "dlm") ? 1 : 0;
+        if (str_eq(j->locking, "none"))
                 next(j);
-                return;
-        }
-        if (str_eq(j->locking, "sanlock")) {
+        else
                 step_each(j, "lock-start");
-                return;
-        }
-        for (size_t i = 0; i < j->n_nodes; i++)
-                task_log(j->task, "lock-start on node %s", j->nodes[i]);
-        put(&h, "vgname", j->vg);
-        ask(j, (const char *const *) j->nodes, "POST", &h, on_all_started);
 }
 
 /* On all but this node, which removes it under its own lock. */
@@ -420,16 +393,21 @@ static void step_stop_others(VgJob *j)
         step_each(j, "lock-stop");
 }
 
-static void on_info_locking(void *userdata, const NodeAnswer *answers, size_t n)
+static void take_locking(VgJob *j, const NodeAnswer *answers, size_t n)
 {
-        VgJob *j = userdata;
-
         for (size_t i = 0; i < n; i++)
                 if (answers[i].is_local && answers[i].data && !j->locking) {
                         const char *locking = json_get_string(answers[i].data, "locking");
 
                         j->locking = strdup(locking ? locking : "none");
                 }
+}
+
+static void on_info_locking(void *userdata, const NodeAnswer *answers, size_t n)
+{
+        VgJob *j = userdata;
+
+        take_locking(j, answers, n);
         for (size_t i = 0; i < n; i++)
                 if (json_get_uint(answers[i].data, "lvs", 0) > 0) { /* before any node's locks are stopped */
                         fail(j, -ENOTEMPTY, "volume group \"%s\" has %llu volumes; remove them first", j->vg,
@@ -442,6 +420,18 @@ static void on_info_locking(void *userdata, const NodeAnswer *answers, size_t n)
 static void step_learn_locking(VgJob *j)
 {
         ask_info(j, on_info_locking);
+}
+
+/* Every node sees it; whatever is active stays so. */
+static void on_info_seen(void *userdata, const NodeAnswer *answers, size_t n)
+{
+        take_locking(userdata, answers, n);
+        on_all_done(userdata, answers, n);
+}
+
+static void step_see(VgJob *j)
+{
+        ask_info(j, on_info_seen);
 }
 
 static void on_device(void *userdata, const Reply *reply, const struct storaged_error *err)
@@ -463,16 +453,17 @@ static void step_find_device(VgJob *j)
         luns_query(j->core, LUNS_FRESH, on_device, j);
 }
 
-static const VgStep create_steps[] = {
-        step_check_locking, step_check_name, step_check_lun, step_host_ids, step_make, step_start_locks, NULL
-};
+static const VgStep create_steps[] = { step_check_locking, step_check_lun,   step_host_ids,
+                                       step_make,          step_start_locks, NULL };
 static const VgStep extend_steps[] = { step_check_lun, step_make, NULL };
 static const VgStep reduce_steps[] = { step_find_device, step_make, NULL };
 static const VgStep destroy_steps[] = { step_check_storages, step_learn_locking, step_stop_others, step_make, NULL };
 static const VgStep convert_steps[] = { step_check_locking, step_check_unused, step_host_ids,
                                         step_make,          step_start_locks,  NULL };
-static const VgStep *const works[] = { create_steps, extend_steps, reduce_steps, destroy_steps, convert_steps };
-static const char *const task_names[] = { "vgcreate", "vgextend", "vgreduce", "vgdestroy", "vgconvert" };
+static const VgStep start_steps[] = { step_see, step_check_locking, step_host_ids, step_start_locks, NULL };
+static const VgStep *const works[] = { create_steps,  extend_steps,  reduce_steps,
+                                       destroy_steps, convert_steps, start_steps };
+static const char *const task_names[] = { "vgcreate", "vgextend", "vgreduce", "vgdestroy", "vgconvert", "vgstart" };
 
 /* --- the beginning */
 
@@ -531,15 +522,12 @@ static int job_new(Core *c, const VgCall *call, VgJob **ret)
 void vg_call(Core *c, const VgCall *call, reply_fn fn, void *userdata)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
-        AUTO(freep) char *name = NULL;
         AUTO_JSON *upid = NULL;
         VgJob *j = NULL;
         int r = membership_check_quorum(c->members, &err);
 
         if (r >= 0) {
                 r = job_new(c, call, &j);
-                if (r >= 0)
-                        r = str_printf(&name, "vg-%s", call->vg);
                 if (r < 0)
                         (void) error_set(&err, r, "out of memory");
         }
@@ -554,80 +542,8 @@ void vg_call(Core *c, const VgCall *call, reply_fn fn, void *userdata)
         }
         upid = json_object_new_string(task_get_upid(j->task));
         fn(userdata, &(Reply){ .data = upid }, NULL);
-        r = cluster_lock_acquire(c->locks, name, false, task_names[call->work], now_usec() + LOCK_WAIT_USEC, on_locked,
-                                 j, NULL);
+        r = cluster_lock_acquire(c->locks, LOCK_NAME, false, task_names[call->work], now_usec() + LOCK_WAIT_USEC,
+                                 on_locked, j, NULL);
         if (r < 0)
                 fail(j, r, "volume group \"%s\": can't ask for its lock: %s", j->vg, strerror(-r));
-}
-
-/* --- looking */
-
-typedef struct VgQuery {
-        char *vg;
-        reply_fn fn;
-        void *userdata;
-} VgQuery;
-
-static void on_query(void *userdata, const NodeAnswer *answers, size_t n)
-{
-        struct storaged_error err = STORAGED_ERROR_INIT;
-        AUTO_JSON *o = json_object_new_object();
-        json_object *nodes = json_object_new_object();
-        VgQuery *q = userdata;
-        bool is_found = false;
-        int r = o && nodes ? json_add(o, "nodes", nodes) : -ENOMEM;
-
-        for (size_t i = 0; i < n && r >= 0; i++) {
-                json_object *one = json_object_new_object();
-
-                r = json_add(nodes, answers[i].node, one);
-                if (r >= 0 && answers[i].data)
-                        r = json_add(one, "active", json_object_get(json_get(answers[i].data, "active")));
-                else if (r >= 0)
-                        r = json_add_string(one, "error", answers[i].err.text);
-                if (answers[i].data && !is_found) {
-                        is_found = true;
-                        json_object_object_foreach (answers[i].data, key, value)
-                                if (r >= 0 && !str_eq(key, "active"))
-                                        r = json_add(o, key, json_object_get(value));
-                }
-        }
-        if (r < 0)
-                (void) error_set(&err, r, "out of memory");
-        else if (!is_found)
-                (void) error_set_param(&err, n ? answers[0].err.code : -ENOENT, "vgname", "%s",
-                                       n ? answers[0].err.text : "no node");
-        q->fn(q->userdata, err.code < 0 ? NULL : &(Reply){ .data = o }, err.code < 0 ? &err : NULL);
-        free(q->vg);
-        free(q);
-}
-
-static void info_here(Core *c, void *here_data, reply_fn fn, void *userdata)
-{
-        struct storaged_pair arg = { "vgname", here_data };
-        ActionCall call = { .type = "lvm", .action = "vg-info", .args = &arg, .n_args = 1 };
-
-        action_run(c, &call, fn, userdata);
-}
-
-void vg_query(Core *c, const char *vg, reply_fn fn, void *userdata)
-{
-        struct storaged_error err = STORAGED_ERROR_INIT;
-        AUTO(strbuf_deinit) StrBuf path = STRBUF_INIT;
-        VgQuery *q = calloc(1, sizeof(*q));
-        EverywhereCall call = { .method = "GET", .here = info_here, .fn = on_query, .userdata = q };
-
-        strbuf_adds(&path, "/actions/lvm/vg-info?vgname=");
-        everywhere_encode(&path, vg);
-        if (q)
-                *q = (VgQuery){ strdup(vg), fn, userdata };
-        call.path = path.data;
-        call.here_data = q ? q->vg : NULL;
-        if (q && q->vg && strbuf_error(&path) >= 0 && everywhere_ask(c, &call) >= 0)
-                return;
-        if (q)
-                free(q->vg);
-        free(q);
-        (void) error_set(&err, -ENOMEM, "out of memory");
-        fn(userdata, NULL, &err);
 }

@@ -6,7 +6,7 @@
  */
 #include "core/core.h"
 
-enum vg_work { VG_CREATE = 0, VG_EXTEND, VG_REDUCE, VG_DESTROY, VG_CONVERT };
+enum vg_work { VG_CREATE = 0, VG_EXTEND, VG_REDUCE, VG_DESTROY, VG_CONVERT, VG_START };
 
 typedef struct VgCall {
         enum vg_work work;

@@ -19,6 +19,7 @@ enum volume_op_flag {
         OP_ENDS_VOLUME = 1 << 9,   /* the name is gone afterwards, and so is its lease */
         OP_GIVES_VOLUME = 1 << 10, /* result {"volume"} becomes a volume id */
         OP_USAGE = 1 << 11,        /* the storage's usage is another one afterwards */
+        OP_LOST = 1 << 12, /* of a storage that is lost, too: needs activation only if the type has a control plane */
 };
 
 typedef struct VolumeOp {

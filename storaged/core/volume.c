@@ -174,8 +174,7 @@ int volume_job_submit(VolumeJob *j, const char *op, worker_done_fn done, struct 
                 s = config_find(j->core->config, j->storage);
         if (!s)
                 return err->code;
-        call.needs_activation =
-                volume_op_has(j->op, OP_DATA) || (volume_op_has(j->op, OP_CONTROL) && !s->type->is_probed);
+        call.needs_activation = volume_op_has(j->op, OP_DATA | (s->type->is_probed ? OP_LOST : OP_CONTROL));
         if (!is_usable || job_is_long(j, s)) {
                 call.timeout_usec = is_usable ? 0 : call.timeout_usec;
                 /* The worker gets its own; ours goes, so that the stream ends with the worker. The job may end in here.

@@ -5,7 +5,6 @@ on one node only, what is left of it elsewhere goes away, and a holder that lose
 
 The tests are in the order of their names, on one lab and one volume group.
 """
-import concurrent.futures
 import json
 import os
 import re
@@ -14,7 +13,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import main, wait_until
-from labcase import LabCase, scaled
+from labcase import LabCase, only_soak, scaled
+from lablvm import LvmWords
 from laboracle import Oracle, finds
 from labkit import cluster, san
 
@@ -24,37 +24,16 @@ OTHER = os.path.basename(san.device(2))
 MIB = 1 << 20
 
 
-class Lvm(LabCase):
+class Lvm(LvmWords, LabCase):
     KIND = "lv"
     UP = ("--nodes", "3", "--luns", "2", "--size", "512", "--lock", "dlm", "--storaged")
 
     # --- words
-    def refused(self, n, command, *words):
-        """It fails, and says why in these words."""
-        status, _out = self.on(n, f"{command} > /run/refused 2>&1", timeout=120)
-        text = self.must(n, "cat /run/refused")
-        self.assertNotEqual(status, 0, f"node {n}: {command}: {text}")
-        for word in words:
-            self.assertIn(word, text, f"node {n}: {command}")
-        return text
-
-    def alloc(self, n, vmid, size="8M", name="''"):
-        return re.search(r"'(\S+)'", self.must(n, f"pvesm alloc ibm {vmid} {name} {size}", timeout=120)).group(1)
-
-    def free(self, n, volume):
-        self.must(n, f"pvesm free {volume}", timeout=120)
-
-    def active(self, n):
-        """LVs of the group that the kernel of the node has."""
-        names = self.must(n, "dmsetup ls --target linear").split("\n")
-        return sorted(line.split()[0].replace("--", "-")[4:] for line in names if line.startswith("ibm-"))
-
     def rows(self, n):
         return {row["volid"]: row for row in json.loads(self.must(n, "pvesm list ibm --output-format json", timeout=60))}
 
     def on_each(self, fn, nodes=NODES):
-        with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:
-            return list(pool.map(fn, nodes))
+        return super().on_each(fn, nodes)
 
     # --- the story
     def test_1_a_volume_group_is_made_after_all_nodes_were_asked(self):
@@ -70,14 +49,22 @@ class Lvm(LabCase):
         self.refused(1, f"{create} --force 1 --wipe-signature ext4", "swap")
         self.refused(1, f"{create} --wipe-signature swap", "--force")
         self.assertEqual([self.on(n, "vgs ibm")[0] for n in NODES], [5, 5, 5])
-        begun = time.monotonic()
-        self.must(1, f"{create} --force 1 --wipe-signature swap", timeout=180)
-        self.tell("during", f"create-vg on three nodes took {time.monotonic() - begun:.1f} s")
+        type(self).seconds = self.timed(1, f"{create} --force 1 --wipe-signature swap")
+        self.tell("during", f"create-vg on three nodes took {self.seconds:.1f} s")
         for n in NODES:
             self.assertIn("dlm", self.must(n, "vgs --noheadings -o vg_lock_type ibm"))
             self.must(n, "test -d /sys/kernel/dlm/lvm_ibm")
         self.refused(2, f"pvesm lun create-vg {OTHER} --vgname ibm --locking dlm", "exists already")
         self.refused(2, create.replace("ibm", "other"), "ibm")
+
+    @only_soak("a second group is made and removed only to have a figure")
+    def test_1_b_commands_of_lvm_take_as_long(self):
+        bare = self.timed(1, f"vgcreate -q --shared --metadatasize 16m bare {san.device(2)}") + sum(self.timed(n, "vgchange --lock-start bare") for n in NODES)
+        for n in (2, 3):
+            self.must(n, "vgchange --lock-stop bare", timeout=60)
+        self.must(1, f"vgremove -q bare; pvremove -q {san.device(2)}", timeout=60)
+        self.tell("during", f"create-vg took {self.seconds:.1f} s, vgcreate and lock-start on three nodes {bare:.1f} s: {self.seconds - bare:+.1f} s")
+        self.assertLess(self.seconds, bare + 20)  # 2 s are promised
 
     def test_2_the_storage_is_added_and_volumes_come_from_three_nodes(self):
         self.refused(1, "pvesm add lvm nosuch --vgname nosuch --shared 1", "nosuch")
@@ -133,6 +120,11 @@ class Lvm(LabCase):
         self.free(1, volume)
         self.assertEqual(self.active(2), [], "after a free")
         self.tell("during", "devices left on nodes 2 and 3 went with resize, rename and free on node 1")
+        # One with the volume's name that is not of this group is nobody's to remove.
+        self.must(2, f"dmsetup create {dm} --table '0 8 zero'")
+        self.refused(2, f"pvesm alloc ibm 103 {name} 8M", "is none of that volume group")
+        self.assertIn("zero", self.must(2, f"dmsetup table {dm}"))
+        self.must(2, f"dmsetup remove {dm}")
         # One that appeared behind our back is no obstacle for a new volume of the same name either.
         volume = self.alloc(2, 103)
         self.assertEqual(volume.split(":")[1], name)
@@ -141,18 +133,7 @@ class Lvm(LabCase):
     def test_5_two_nodes_fight_for_one_volume(self):
         volume = self.alloc(1, 104)
         self.addCleanup(self.free, 1, volume)
-        name = volume.split(":")[1]
-        won = {1: 0, 2: 0, 0: 0}
-        for i in range(scaled(200)):
-            command = f"pvesm activate {volume}" if i % 2 else f"lvchange -aey ibm/{name}"
-            results = dict(zip((1, 2), self.on_each(lambda n, c=command: self.on(n, c, timeout=60)[0], (1, 2))))
-            both = [n for n in (1, 2) if name in self.active(n)]
-            self.assertLessEqual(len(both), 1, f"round {i}: active on nodes {both}")
-            self.assertLessEqual(sum(r == 0 for r in results.values()), 1, f"round {i}: {results}")
-            won[both[0] if both else 0] += 1
-            for n in both:
-                self.must(n, f"pvesm deactivate {volume}" if i % 2 else f"lvchange -an ibm/{name}", timeout=60)
-        self.tell("during", f"{scaled(200)} fights, half of them LVM against LVM: node 1 won {won[1]}, node 2 {won[2]}, nobody {won[0]}; never both")
+        self.fight(volume, scaled(200))
 
     def test_6_a_holder_without_power_loses_its_volume(self):
         cluster.restart_storaged(self.lab, 1, "--gone-after 20")
@@ -177,6 +158,36 @@ class Lvm(LabCase):
         self.must(3, f"pvesm deactivate {volume}")
         self.free(3, volume)
 
+    def test_7_a_killed_lvmlockd_adopts_its_locks(self):
+        self.kill_lockd_and_adopt("lvmlockd -g dlm -A 1; until lvmlockctl -i > /dev/null 2>&1; do sleep 0.1; done")
+
+    def test_7_all_paths_are_lost_and_another_node_goes_on(self):
+        volume, oracle, writer, boot = self.write_and_lose(108)
+        name = volume.split(":")[1]
+        san.wait_paths(self.lab, 1, 0, [1])
+        word, reason = wait_until(lambda: (lambda s: s if s[1] else None)(self.state(1)), "node 1 tells why", 90, 0.5)
+        self.tell("before", f"all paths of node 1 gone; it says: {word}, {reason[:110]}")
+        self.assertEqual(self.on(2, f"lvchange -aey ibm/{name}", timeout=60)[0], 5, "node 1 may still write: nobody else gets it")
+        self.must(1, "pvesm vg cut-off ibm", timeout=120)
+        self.assertEqual(self.table(1, name), "error")
+        self.says_lost(1, volume)
+        self.refused(1, f"pvesm deactivate {volume}", "oracle")
+        self.assertNotEqual(finds(writer.end()), {}, "the writer is told")
+        self.must(1, f"pvesm deactivate {volume}", timeout=60)
+        self.must(2, f"pvesm activate {volume}", timeout=60)
+        last = oracle.verify(2)
+        self.assertEqual(finds(last), {}, last)
+        self.tell("during", f"cut off from node 1, it goes on at node 2: all {last['logged']} acknowledged blocks are there")
+        self.find_san(1)
+        self.refused(1, f"pvesm activate {volume}", "n2")
+        self.assertEqual(self.on(1, f"lvchange -aey ibm/{name}", timeout=60)[0], 5, "node 1 started without its lock")
+        self.must(2, f"pvesm deactivate {volume}")
+        self.must(1, f"pvesm activate {volume}", timeout=60)
+        self.assertEqual(self.boot_id(1), boot)
+        self.must(1, f"pvesm deactivate {volume}")
+        self.free(1, volume)
+        self.tell("after", "and comes back to node 1, without a reboot")
+
     def test_7_many_volumes_are_listed_from_what_is_known(self):
         count = min(scaled(1000), 100)  # the LUN has 122 extents
         self.must(2, f"(for i in $(seq 0 {count - 1}); do echo lvcreate -an -Wn -Zn -l 1 -n vm-300-disk-$i ibm; done) | lvm > /dev/null 2>&1", timeout=600)
@@ -190,6 +201,9 @@ class Lvm(LabCase):
         self.must(2, "lvremove -qq -y ibm", timeout=300)
 
     def test_8_the_volume_group_goes(self):
+        self.must(2, "vgchange --lock-stop ibm", timeout=60)
+        self.must(1, "pvesm vg start ibm", timeout=180)
+        self.must(2, "test -d /sys/kernel/dlm/lvm_ibm")
         self.refused(1, "pvesm lun destroy-vg ibm", "storage 'ibm'")
         self.must(1, f"pvesm lun extend-vg {OTHER} --vgname ibm", timeout=120)
         self.assertEqual(self.must(2, "vgs --noheadings -o pv_count ibm"), "2")

@@ -101,7 +101,7 @@ static void a_number_is_a_nodes_for_ever(void **state)
         struct storaged_error err = STORAGED_ERROR_INIT;
         char dir[] = "/tmp/test-host-id-XXXXXX", path[128];
         Paths p = { .cluster = dir };
-        unsigned ids[3];
+        unsigned ids[3] = { 0 }, again[3] = { 0 };
 
         (void) state;
         assert_non_null(mkdtemp(dir));
@@ -110,10 +110,10 @@ static void a_number_is_a_nodes_for_ever(void **state)
         assert_int_equal(host_ids_assign(&p, first, 2, ids, &err), 0);
         assert_int_equal(ids[0], 1);
         assert_int_equal(ids[1], 2);
-        assert_int_equal(host_ids_assign(&p, second, 3, ids, &err), 0);
-        assert_int_equal(ids[0], 3);
-        assert_int_equal(ids[1], 2);
-        assert_int_equal(ids[2], 1);
+        assert_int_equal(host_ids_assign(&p, second, 3, again, &err), 0);
+        assert_int_equal(again[0], 3);
+        assert_int_equal(again[1], 2);
+        assert_int_equal(again[2], 1);
         (void) snprintf(path, sizeof(path), "%s/priv/storaged/host-ids", dir);
         assert_int_equal(unlink(path), 0);
         (void) snprintf(path, sizeof(path), "%s/priv/storaged", dir);
