@@ -53,13 +53,15 @@ class Migrate(LabCase):
         return self.timed(n, f"pvesm {words}")
 
     def bare(self, source, target):
-        """What LVM's own commands take for the same; the volume is active nowhere, before and after."""
-        lv = "ibm/" + self.volume.split(":")[1]
+        """What LVM's own commands take for the same, of another volume, while the guest runs on the source."""
+        lv = "ibm/bare"
+        self.must(source, "lvcreate -q -an -Wn -Zn -L 4M -n bare ibm", timeout=60)
         self.timed(source, f"lvchange -aey {lv}")
         prepare = self.timed(source, f"lvchange -asy {lv}")
         activate = self.timed(target, f"lvchange -asy {lv}")
         commit = self.timed(source, f"lvchange -an {lv}") + self.timed(target, f"lvchange -aey {lv}")
         self.timed(target, f"lvchange -an {lv}")
+        self.must(source, f"lvremove -qq -y {lv}", timeout=60)
         return prepare + commit, activate
 
     def hand_over(self, guest, source, target, third):
@@ -92,6 +94,7 @@ class Migrate(LabCase):
             stood.append(downtime)
             guest.moves(target, f"after migration {i + 1}")
         holder = guest.n
+        bare, bare_activation = self.bare(holder, 3 - holder)
         count = guest.count(holder)
         guest.end(holder)
         self.assertEqual(guest.damage(holder), [])
@@ -100,7 +103,6 @@ class Migrate(LabCase):
         self.tell("during", f"{len(times)} live migrations, {count} numbers written, none lost or torn; "
                   f"guest stood still {max(stood)} ms at most; node 3 was refused each time")
         self.pvesm(holder, f"deactivate {self.volume}")
-        bare, bare_activation = self.bare(1, 2)
         mine, activation = middle(times), middle(self.activations)
         self.tell("during", f"storage's part, prepare and commit: {mine:.2f} s, LVM's own commands for it {bare:.2f} s: {mine / bare:.2f} of them; "
                   f"activation on the target {activation:.2f} s, LVM's {bare_activation:.2f} s; load {os.getloadavg()[0]:.0f}")
@@ -121,7 +123,7 @@ class Migrate(LabCase):
         self.must(source, f"dd if=/dev/zero of={self.path} bs=32768 count=1 oflag=direct 2> /dev/null")
         guest.start(source)
         guest.moves(source, "start")
-        self.pvesm(source, f"migrate prepare {self.volume} --target n{target} --life 20")
+        self.pvesm(source, f"migrate prepare {self.volume} --target n{target} --timeout 20")
         if step != "prepared":
             self.pvesm(target, f"activate {self.volume}")
             guest.wait_incoming(target)
