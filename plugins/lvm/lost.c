@@ -48,14 +48,14 @@ void lost_explain(Lvm *l, const char *why, char *ret, size_t size)
         Count c = count(l);
 
         if (c.n_lost > 0)
-                (void) snprintf(ret, size, "%zu of its volumes on this node were cut off, %s among them: %.100s",
+                (void) snprintf(ret, size, "%zu of its volumes on this node were cut off, %s among them: %.120s",
                                 c.n_lost, c.first, why);
         else if (c.n_active > 0)
                 (void) snprintf(ret, size,
                                 "%zu of its volumes are active on this node, which does not reach them: %.120s",
                                 c.n_active, why);
         else
-                (void) snprintf(ret, size, "%.250s", why);
+                (void) snprintf(ret, size, "%.500s", why);
 }
 
 /* Leases on the storage, and nothing that cuts volumes off when they are lost: the watchdog resets the node then. */

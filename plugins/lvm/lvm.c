@@ -98,10 +98,16 @@ static int lvm_activate_storage(void *self, struct storaged_error *err)
 {
         Lvm *l = self;
         size_t n = 0;
+        char why[STORAGED_ERROR_TEXT], told[512];
         int r = lvm_reach(l, err);
 
         if (r == 0 && l->base)
                 r = lvm_check_base(l, l->base, err);
+        if (r < 0 && err) {
+                (void) snprintf(why, sizeof(why), "%s", err->text);
+                lost_explain(l, why, told, sizeof(told));
+                return error_set(err, r, "%s", told);
+        }
         if (r == 0)
                 r = unfinished_clean(l, &n, err);
         if (r == 0 && n > 0)
