@@ -38,6 +38,8 @@ class Migrate(LabCase):
         if self.on(1, "pvesm status --storage ibm")[0] != 0:
             self.must(1, f"pvesm lun create-vg {WWID} --vgname ibm --locking dlm", timeout=240)
             self.must(1, "pvesm add lvm ibm --vgname ibm --shared 1", timeout=60)
+        # After a path that was pulled or a node that died the storage may need a moment.
+        wait_until(lambda: self.on(1, "pvesm status --storage ibm | grep -q ' active '", timeout=60)[0] == 0, "the storage is well", 120, 0.5)
         self.volume = re.search(r"'(\S+)'", self.must(1, "pvesm alloc ibm 200 '' 4M", timeout=120)).group(1)
         self.path = "/dev/ibm/" + self.volume.split(":")[1]
 
