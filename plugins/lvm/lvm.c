@@ -16,9 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common-lvm/unfinished.h"
 #include "lvm/actions.h"
 #include "lvm/chain.h"
-#include "common-lvm/unfinished.h"
 #include "lvm/lost.h"
 
 #define MIB (UINT64_C(1) << 20)
