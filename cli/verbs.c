@@ -987,7 +987,8 @@ const Verb verb_table[] = {
           .path = "/cluster/vgs/{vgname}/convert",
           .run = run_task },
         { .name = "vg guard",
-          .text = "Limits this node's LVM to the disks of its own volume groups, so that it neither sees nor switches on "
+          .text = "Limits this node's LVM to the disks of its own volume groups, so that it neither sees nor switches "
+                  "on "
                   "what guests have on theirs. What was configured by hand stays as it is.",
           .params = guard_vg_params,
           .method = "POST",

@@ -229,7 +229,7 @@ int lvm_cmd(LvmCmd *c, const char *action, struct storaged_error *err, const cha
         if (r == -EAGAIN && c->vg && lvm_cmd_start_locks(c, c->vg, NULL) == 0) {
                 a = (Answer){ 0 };
                 if (err) /* of the first time */
-                        *err = (struct storaged_error) STORAGED_ERROR_INIT;
+                        (void) error_set(err, 0, "%s", "");
                 va_start(ap, fmt);
                 r = run(c, action, &a, err, fmt, ap);
                 va_end(ap);

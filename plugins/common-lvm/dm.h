@@ -11,7 +11,7 @@
 typedef struct DmDevice {
         bool exists;
         bool is_suspended;
-        bool is_error;  /* its table gives errors: the storage was lost */
+        bool is_error;         /* its table gives errors: the storage was lost */
         unsigned major, minor; /* /dev/dm-<minor> */
         unsigned n_open;
         uint64_t bytes;

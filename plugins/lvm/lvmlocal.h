@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
-/* What is this node's own in LVM's configuration: its number at sanlock, and who cuts volumes off when leases are lost. */
+/* What is this node's own in LVM's configuration: its number at sanlock, and who cuts volumes off when leases are lost.
+ */
 #include <stdbool.h>
 
 #include <storaged/error.h>
