@@ -552,6 +552,12 @@ static const Param task_log_params[] = {
         P_NODE_END,
 };
 
+static const Param flatten_params[] = {
+        P_STORAGE,
+        { .name = "volume", .flags = POS, .text = "Name of the volume, without the storage's." },
+        P_END,
+};
+
 static const Param cephfs_params[] = {
         { .name = "monhost", .text = "Monitors of the cluster that is meant; default: this node's ceph.conf." },
         { .name = "username", .text = "User of that cluster, without \"client.\"; default admin." },
@@ -985,6 +991,12 @@ const Verb verb_table[] = {
           .params = convert_vg_params,
           .method = "POST",
           .path = "/cluster/vgs/{vgname}/convert",
+          .run = run_task },
+        { .name = "rbd flatten",
+          .text = "Gives a linked clone all its data, so that it needs its template no more.",
+          .params = flatten_params,
+          .method = "POST",
+          .path = NODE "/actions/rbd/flatten",
           .run = run_task },
         { .name = "vg guard",
           .text = "Limits this node's LVM to the disks of its own volume groups, so that it neither sees nor switches "

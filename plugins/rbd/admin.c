@@ -4,6 +4,7 @@
  * this node), one document as the answer.
  */
 #include "rbd/admin.h"
+#include "rbd/store.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -111,6 +112,14 @@ static const struct storaged_property destroy_params[] = {
         { 0 },
 };
 
+static const struct storaged_property flatten_params[] = {
+        { .name = "volume",
+          .type = STORAGED_PROPERTY_STRING,
+          .flags = STORAGED_PROPERTY_REQUIRED,
+          .description = "Name of the volume, without the storage's." },
+        { 0 },
+};
+
 const struct storaged_action rbd_actions[] = {
         { "ceph-status", "State of the Ceph cluster, as the cluster tells it", STORAGED_ACTION_READ,
           connection_params },
@@ -120,6 +129,8 @@ const struct storaged_action rbd_actions[] = {
         { "ceph-pool-create", "Make a pool, ready for use", STORAGED_ACTION_TASK, create_params },
         { "ceph-pool-set", "Change a pool", 0, set_params },
         { "ceph-pool-destroy", "Remove a pool that nobody uses", STORAGED_ACTION_TASK, destroy_params },
+        { "flatten", "Give a linked clone all its data, so that it needs its template no more",
+          STORAGED_ACTION_STORAGE | STORAGED_ACTION_TASK, flatten_params },
         { 0 },
 };
 
@@ -208,7 +219,8 @@ int rbd_act(const struct storaged_host *host, void *self, const char *action, co
         const char *text;
         int r;
 
-        (void) self;
+        if (self && strcmp(action, "flatten") == 0)
+                return rbdstore_flatten(self, args, fn, userdata, err);
         while (i < sizeof(runs) / sizeof(runs[0]) && strcmp(runs[i].name, action) != 0)
                 i++;
         if (i == sizeof(runs) / sizeof(runs[0]))

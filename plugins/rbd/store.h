@@ -55,6 +55,9 @@ int image_remove_snapshot(RbdStore *s, rbd_image_t image, const char *name, cons
 
 /* --- the operations of struct storaged_plugin, by file */
 
+/* flatten.c: the action `flatten`; answers with the volume's id, which names its template no more */
+int rbdstore_flatten(RbdStore *s, const struct storaged_config *args, storaged_json_fn fn, void *userdata,
+                     STORAGED_ERR);
 /* list.c */
 int rbdstore_list(void *self, const struct storaged_list_filter *filter, storaged_volume_fn fn, void *userdata,
                   STORAGED_ERR);

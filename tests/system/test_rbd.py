@@ -27,6 +27,22 @@ class Volumes(CephTest):
         self.d.done(self.d.delete(self.d.at("kube", f"/content/{volid}")))
         self.assertEqual(self.d.volids("kube"), ["kube:vm-100-disk-1"])
 
+    def test_a_flattened_clone_needs_its_template_no_more(self):
+        pool = self.add_rbd()
+        base = self.d.alloc("kube", vmid=100, size="4096")
+        self.python("rbd.Image(io(sys.argv[1]), 'vm-100-disk-0').write(b'of the template', 0)", pool)
+        base = self.d.done(self.d.post(self.d.at("kube", "/template"), volume=base))
+        clone = self.d.done(self.d.post(self.d.at("kube", "/clone"), volume=base, vmid=200))
+        self.assertEqual(clone, "kube:base-100-disk-0/vm-200-disk-0")
+        self.fails(self.d.request("DELETE", self.d.at("kube", "/content/" + base)))
+        self.d.pvesm("rbd", "flatten", "kube", "base-100-disk-0/vm-200-disk-0")
+        self.d.pvesm("rbd", "flatten", "kube", "vm-200-disk-0")  # again: it is as wanted
+        self.assertIn("kube:vm-200-disk-0", self.d.volids("kube"))
+        self.d.done(self.d.delete(self.d.at("kube", "/content/" + base)))
+        out = self.python("print(rbd.Image(io(sys.argv[1]), 'vm-200-disk-0', read_only=True).read(0, 15).decode())", pool).stdout
+        self.assertEqual(out.strip(), "of the template")
+        self.cli_refused(self.d.pvesm("rbd", "flatten", "kube", "vm-999-disk-0", check=False), None, "vm-999-disk-0")
+
 
 class Contract(CephTest):
     """The suite of every plugin, on a pool."""
