@@ -246,7 +246,7 @@ static void print_devices(json_object *data, const char *key, const char *before
 {
         json_object *list = json_get(data, key);
 
-        for (size_t i = 0; i < json_object_array_length(list); i++) {
+        for (size_t i = 0; list && i < json_object_array_length(list); i++) {
                 json_object *row = json_object_array_get_idx(list, i);
 
                 (void) printf("%s %s (%s)\n", before, text_of(row, "device"), text_of(row, "vg"));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * For 12-storaged-dm.rules: the WWID in a multipath map's DM_UUID ("mpath-3600…"), which udev's rules can't cut out
+ * For 57-storaged-dm.rules: the WWID in a multipath map's DM_UUID ("mpath-3600…"), which udev's rules can't cut out
  * themselves. Reads its environment, prints one line, opens nothing.
  */
 #include <ctype.h>

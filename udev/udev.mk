@@ -11,4 +11,4 @@ install: install-udev
 .PHONY: install-udev
 install-udev: $(B)/storaged-wwid
 	install -D -m 0755 $(B)/storaged-wwid $(DESTDIR)$(udevdir)/storaged-wwid
-	install -D -m 0644 -t $(DESTDIR)$(udevdir)/rules.d udev/12-storaged-dm.rules udev/61-storaged.rules
+	install -D -m 0644 -t $(DESTDIR)$(udevdir)/rules.d udev/57-storaged-dm.rules udev/61-storaged.rules

@@ -184,7 +184,8 @@ static int run(LvmCmd *c, const char *action, Answer *a, struct storaged_error *
                                 err, -EIO,
                                 "cannot %s: LVM does not start; is lvm2 installed and /etc/lvm/lvm.conf sound?",
                                 action);
-                lvm2_disable_dmeventd_monitoring(c->handle);
+                if (!c->is_hosts) /* it makes LVM take us for dmeventd, which has a devices file of its own */
+                        lvm2_disable_dmeventd_monitoring(c->handle);
         }
         current = a;
         r = lvm2_run(c->handle, line);

@@ -48,6 +48,8 @@ int lvm_fault(Lvm *l, const char *point, STORAGED_ERR);
  * LVM's own lock guards shared groups in any case.
  */
 int lvm_before(Lvm *l, const char *point, STORAGED_ERR);
+/* Whether the LV is of this kind of storage: thick, or thin of its pool. All others are left alone. */
+bool lvm_is_ours(const Lvm *l, const VgLv *lv);
 /* -ENOENT with the sentence about the volume. */
 int lvm_find(Lvm *l, const char *name, const VgLv **ret, STORAGED_ERR);
 int lvm_list(void *self, const struct storaged_list_filter *filter, storaged_volume_fn fn, void *userdata,

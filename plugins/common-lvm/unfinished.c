@@ -110,7 +110,7 @@ int unfinished_clean(Lvm *l, size_t *ret_n, struct storaged_error *err)
                 char name[LVM_NAME_MAX];
                 int r;
 
-                if (!unfinished_is_left(l, &l->state.lvs[i]))
+                if (!unfinished_is_left(l, &l->state.lvs[i]) || !lvm_is_ours(l, &l->state.lvs[i]))
                         continue;
                 (void) snprintf(name, sizeof(name), "%s", l->state.lvs[i].name);
                 r = lvm_remove(l, name, err);

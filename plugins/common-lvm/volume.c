@@ -33,7 +33,7 @@ int lvm_before(Lvm *l, const char *point, struct storaged_error *err)
 }
 
 /* Thick volumes are those of type lvm, the thin ones of a pool those of its lvmthin. */
-static bool is_ours(const Lvm *l, const VgLv *lv)
+bool lvm_is_ours(const Lvm *l, const VgLv *lv)
 {
         return l->pool ? strcmp(lv->pool, l->pool) == 0 : !lv->pool[0];
 }
@@ -42,7 +42,7 @@ int lvm_find(Lvm *l, const char *name, const VgLv **ret, struct storaged_error *
 {
         const VgLv *lv = vg_find(&l->state, name);
 
-        if (lv && !unfinished_is(lv) && !is_ours(l, lv))
+        if (lv && !unfinished_is(lv) && !lvm_is_ours(l, lv))
                 return error_set_param(err, -ENOENT, "volume", "volume %s:%s does not exist (%s/%s is %s%s)",
                                        l->storage, name, l->vg, name,
                                        lv->pool[0] ? "a thin volume of pool " : "no thin volume", lv->pool);
@@ -111,7 +111,8 @@ static bool is_volume(Lvm *l, const VgLv *lv, struct storaged_volname *ret)
         if (strncmp(lv->name, "vm-", 3) != 0 && strncmp(lv->name, "base-", 5) != 0)
                 return false; /* by far the most that are none; saves the parsing */
         *ret = (struct storaged_volname){ .size = sizeof(*ret) };
-        if (l->host->parse_volname(l->host->handle, lv->name, ret, NULL) < 0 || unfinished_is(lv) || !is_ours(l, lv))
+        if (l->host->parse_volname(l->host->handle, lv->name, ret, NULL) < 0 || unfinished_is(lv) ||
+            !lvm_is_ours(l, lv))
                 return false;
         if (!l->is_tagged_only)
                 return true;

@@ -375,7 +375,8 @@ int chain_repair(Lvm *l, struct storaged_error *err)
                 char name[LVM_NAME_MAX];
                 int r;
 
-                if (unfinished_is(lv) || (!is_rollback && strncmp(lv->name, NEW_PREFIX "vm-", 6) != 0))
+                if (unfinished_is(lv) || !lvm_is_ours(l, lv) ||
+                    (!is_rollback && strncmp(lv->name, NEW_PREFIX "vm-", 6) != 0))
                         continue;
                 (void) snprintf(name, sizeof(name), "%s", lv->name);
                 r = repair_one(l, name, is_rollback, err);

@@ -4,7 +4,7 @@
  * may activate it at boot, write to it, or take its name for that of a group of its own.
  *
  * What is true by now: LVM does not look into logical volumes (scan_lvs), guests' volumes are never switched on at boot
- * and marked for udev (12-storaged-dm.rules), and storaged's own commands look at the devices of their group alone.
+ * and marked for udev (57-storaged-dm.rules), and storaged's own commands look at the devices of their group alone.
  * What is left are LUNs and RBD images that a guest has as a whole; against those helps a list of the devices that LVM
  * may look at. `guard` makes it, of the devices of groups that are in use here now or are shared, unless somebody has
  * set a filter or a list by hand. `doctor` says how it stands, and asks LVM itself what it sees.
@@ -21,7 +21,7 @@
 #include "common-lvm/dm.h"
 #include "lvm/host-lvm.h"
 
-#define RULES "rules.d/12-storaged-dm.rules"
+#define RULES "rules.d/57-storaged-dm.rules"
 
 const struct storaged_property guard_params[] = {
         { .name = "vgname",
@@ -310,7 +310,7 @@ static int act_doctor(const struct storaged_host *host, json_object *rows, struc
         n_bad += check_seen(&all, rows);
         if (all.n > 0 && !has_rules(host))
                 row(rows, "warning", "LVM_UDEV_RULES", NULL, "make install puts them into /lib/udev/rules.d",
-                    "udev does not know which volumes are guests' disks (12-storaged-dm.rules is missing): it looks "
+                    "udev does not know which volumes are guests' disks (57-storaged-dm.rules is missing): it looks "
                     "inside "
                     "them");
         if (n_bad > 0)

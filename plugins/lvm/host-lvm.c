@@ -111,6 +111,7 @@ static void read_conf(const struct storaged_host *host, const char *name, HostLv
 {
         AUTO(dm_config_destroyp) struct dm_config_tree *tree = NULL;
         AUTO(freep) char *text = NULL;
+        AUTO(freep) char *whole = NULL;
         char *begin, *end = NULL;
         int r = read_text(host, name, &text);
 
@@ -124,7 +125,10 @@ static void read_conf(const struct storaged_host *host, const char *name, HostLv
                 h->has_devices_file = true;
                 h->scans_lvs = false;
         }
-        tree = dm_config_from_string(text);
+        /* libdevmapper takes nothing but comments for an error: here is something. */
+        if (asprintf(&whole, "%s\nstoraged_was_here = 1\n", text) < 0)
+                whole = NULL;
+        tree = whole ? dm_config_from_string(whole) : NULL;
         if (!tree) {
                 (void) snprintf(h->error, sizeof(h->error), "%s is not in the form of lvm.conf(5)", name);
                 return;
@@ -176,7 +180,7 @@ void host_lvm_read(const struct storaged_host *host, HostLvm *ret)
         *ret = h;
 }
 
-static int fail(const struct storaged_host *host, const char *name, int r, struct storaged_error *err)
+static int cannot_write(const struct storaged_host *host, const char *name, int r, struct storaged_error *err)
 {
         return error_set(err, r, "node %s: cannot write %s: %s", host->node, name, strerror(-r));
 }
@@ -192,9 +196,9 @@ int host_lvm_begin_list(const struct storaged_host *host, struct storaged_error 
         (void) mkdir(path, 0755);
         r = write_text(host, NOTE, "made by storaged: " DEVICES "\n");
         if (r < 0)
-                return fail(host, NOTE, r, err);
+                return cannot_write(host, NOTE, r, err);
         r = write_text(host, DEVICES, "# LVM uses devices listed in this file. Made by storaged.\nVERSION=1.1.1\n");
-        return r < 0 ? fail(host, DEVICES, r, err) : 0;
+        return r < 0 ? cannot_write(host, DEVICES, r, err) : 0;
 }
 
 int host_lvm_limit(const struct storaged_host *host, struct storaged_error *err)
@@ -214,7 +218,7 @@ int host_lvm_limit(const struct storaged_host *host, struct storaged_error *err)
                 return error_set(err, -ENOMEM, "out of memory");
         }
         r = write_text(host, LOCAL, next);
-        return r < 0 ? fail(host, LOCAL, r, err) : 0;
+        return r < 0 ? cannot_write(host, LOCAL, r, err) : 0;
 }
 
 int host_lvm_release(const struct storaged_host *host, struct storaged_error *err)
@@ -230,14 +234,14 @@ int host_lvm_release(const struct storaged_host *host, struct storaged_error *er
                 memmove(begin, end, strlen(end) + 1);
                 r = write_text(host, LOCAL, text);
                 if (r < 0)
-                        return fail(host, LOCAL, r, err);
+                        return cannot_write(host, LOCAL, r, err);
         }
         path_of(host, NOTE, path);
         if (access(path, F_OK) < 0)
                 return 0; /* the devices file is not ours */
         path_of(host, DEVICES, path);
         if (unlink(path) < 0 && errno != ENOENT)
-                return fail(host, DEVICES, -errno, err);
+                return cannot_write(host, DEVICES, -errno, err);
         path_of(host, NOTE, path);
-        return unlink(path) < 0 && errno != ENOENT ? fail(host, NOTE, -errno, err) : 0;
+        return unlink(path) < 0 && errno != ENOENT ? cannot_write(host, NOTE, -errno, err) : 0;
 }

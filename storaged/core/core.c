@@ -211,6 +211,10 @@ static void on_cluster_change(void *userdata, const char *path)
                 log_error("%s", err.text);
                 core_reread_later(c);
         }
+        if (!path)
+                multipath_config_freshen(c);
+        else if (str_skip(path, "multipath"))
+                multipath_config_changed(c);
         if (c->recovery && (!path || str_skip(path, "priv/storaged/tickets")))
                 recovery_look(c->recovery);
 }

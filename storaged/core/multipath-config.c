@@ -125,6 +125,16 @@ void multipath_config_freshen(Core *c)
         apply(m);
 }
 
+void multipath_config_changed(Core *c)
+{
+        MultipathConfig *m = c->multipath;
+
+        if (m && m->is_applying)
+                m->is_old = true;
+        else if (m)
+                apply(m);
+}
+
 json_object *multipath_config_to_json(const Core *c)
 {
         const MultipathConfig *m = c->multipath;

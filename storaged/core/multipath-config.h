@@ -14,6 +14,8 @@ DEFINE_CLEANUP(MultipathConfig *, multipath_config_free)
 
 /* Looks at the files' times; applies what is new. Cheap: two stat() calls. */
 void multipath_config_freshen(Core *c);
+/* Another node has changed one of them: read anew, whatever the kernel remembers of its size and time. */
+void multipath_config_changed(Core *c);
 /* {"applied", "differences", "added", "pruned", "error"?}: how the last application ended; new reference or NULL. */
 json_object *multipath_config_to_json(const Core *c);
 /* A LUN may be assembled on all nodes (alias NULL: none), or may not any more. fn is called once. */

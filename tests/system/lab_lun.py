@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import main, wait_until
-from labcase import LabCase
+from labcase import LabCase, only_soak
 from labkit import net, node, san
 
 NODES = (1, 2)
@@ -162,6 +162,106 @@ while usable() != 4:
         self.must(1, f"pvesm lun resize {wwid}")
         for n in NODES:
             self.assertEqual(self.must(n, f"blockdev --getsize64 {san.device(number)}"), str(128 << 20))
+
+    def test_a_volume_group_grows_with_its_lun(self):
+        number, wwid = self.new_lun(64)
+        device = san.device(number)
+        self.must(1, f"vgcreate -q --setautoactivation n vgrow {device} && lvcreate -qy -an -Zn -Wn -L 8M -n keep vgrow")
+        self.addCleanup(self.on, 1, f"vgremove -qy vgrow; pvremove -qy {device}")
+        size = lambda n: int(self.must(n, "vgs --noheadings --nosuffix --units b -o vg_size vgrow"))
+        before = size(1)
+        wait_until(lambda: self.row(wwid, "--fresh")["vg"] == "vgrow", "the LUN to be known as the group's", 30)
+        self.fault("lun-resize", number, 128)
+        self.fault("path-down", 2, net.FABRIC_B)
+        self.addCleanup(self.fault, "path-up", 2, net.FABRIC_B)
+        wait_until(lambda: self.row(wwid)["nodes"]["n2"]["n_active"] == 2, "two paths to be down on n2", 90)
+        self.assertNotEqual(self.on(1, f"pvesm lun resize {wwid}", timeout=120)[0], 0)
+        self.assertEqual(size(1), before, "the group grew before every path of every node had the new size")
+        self.fault("path-up", 2, net.FABRIC_B)
+        wait_until(lambda: self.row(wwid)["nodes"]["n2"]["n_active"] == 4, "the paths to be back", 90)
+        self.must(2, f"pvesm lun resize {wwid}", timeout=120)
+        for n in NODES:
+            self.assertEqual(size(n), before + (64 << 20), f"as node {n} sees it")
+        self.assertEqual(self.must(1, "lvs --noheadings -o lv_name vgrow"), "keep")
+        self.tell("during", f"LUN {number} and its volume group grew from 64 to 128 MiB, the group once, after all paths of both nodes")
+
+    # --- udev
+
+    def properties(self, n, path):
+        return dict(line.split("=", 1) for line in self.must(n, f"udevadm info -q property {path}").splitlines() if "=" in line)
+
+    def test_udev_names_and_marks(self):
+        number, wwid = self.new_lun()
+        for n in NODES:
+            link = f"/dev/storaged/by-wwid/{wwid}"
+            self.assertEqual(self.must(n, f"readlink -f {link}"), self.must(n, f"readlink -f {san.device(number)}"))
+            for path in self.row(wwid)["nodes"][f"n{n}"]["paths"]:
+                self.assertEqual(self.properties(n, f"/dev/{path['dev']}").get("STORAGED_MEMBER"), "1", path)
+        self.must(1, f"vgcreate -q vgmark {san.device(number)} && lvcreate -qy -Zn -Wn -L 8M -n vm-100-disk-0 vgmark && "
+                     "lvcreate -qy -Zn -Wn -L 8M -n hosts vgmark && udevadm settle -t 30")
+        self.addCleanup(self.on, 1, f"vgremove -qfy vgmark; pvremove -qy {san.device(number)}")
+        guests, hosts = (self.properties(1, f"/dev/vgmark/{name}") for name in ("vm-100-disk-0", "hosts"))
+        self.assertEqual((guests.get("STORAGED_GUEST"), guests.get("DM_NOSCAN")), ("1", "1"), guests)
+        self.assertNotIn("STORAGED_GUEST", hosts)
+        # What is on a guest's disk is not looked for; on one of the host's it is.
+        self.must(1, "for d in vm-100-disk-0 hosts; do mkfs.ext4 -q /dev/vgmark/$d; udevadm trigger --settle --action=change "
+                     "$(readlink -f /dev/vgmark/$d); done")
+        self.assertNotIn("ID_FS_TYPE", self.properties(1, "/dev/vgmark/vm-100-disk-0"))
+        self.assertEqual(self.properties(1, "/dev/vgmark/hosts").get("ID_FS_TYPE"), "ext4")
+        self.must(1, "vgremove -qfy vgmark")
+
+    def test_unit_attention_is_marked_and_heard(self):
+        """The array tells that its list of LUNs changed with the next command to any of its LUNs; nothing is scanned for it."""
+        first = self.matrix()["luns"][0]["nodes"]["n1"]["paths"][0]
+        scsi = f"/sys/class/scsi_device/{first['hctl']}/device"
+        number = Luns.next_number
+        Luns.next_number += 1
+        self.addCleanup(self.take_away, number)
+        self.fault("lun-add", number, number, 64)
+        self.must(1, f"sg_turs /dev/{first['dev']} > /dev/null 2>&1; sg_turs /dev/{first['dev']} > /dev/null 2>&1; udevadm settle -t 30 || true")
+        found = wait_until(lambda: self.properties(1, scsi).get("STORAGED_ATTENTION"), "the mark of the attention", 30)
+        self.tell("during", f"LUN {number} was mapped: udev marks {first['hctl']} with {found}")
+        self.assertRegex(found, "REPORTED_LUNS_DATA_HAS_CHANGED")
+        self.assertIsNone(self.row(san.wwid(number)), "nothing is scanned by itself")
+
+    # --- multipath.cfg and multipathd
+
+    def reconfigures(self, n):
+        return int(self.must(n, "grep -c '\"reconfigure' /run/multipathd.strace || true"))
+
+    @only_soak("strace counts what multipathd is told, which takes a minute")
+    def test_multipath_cfg_is_applied_by_multipathd(self):
+        number, wwid = self.new_lun()
+        dropin = "/etc/multipath/conf.d/storaged.conf"
+        for n in NODES:
+            self.must(n, "setsid strace -f -qq -s 64 -e trace=read,recvfrom,recvmsg -p $(pidof multipathd) -o /run/multipathd.strace "
+                         "> /dev/null 2>&1 < /dev/null & until grep -q TracerPid:.[1-9] /proc/$(pidof multipathd)/status; do sleep 0.1; done")
+            self.addCleanup(self.on, n, "pkill -x strace")
+            self.addCleanup(self.on, n, "rm -f /run/multipathd.strace")
+        listed = self.must(1, "cat /etc/multipath/wwids 2> /dev/null || true")
+        self.must(1, f"pvesm lun allow {wwid} --alias ibm-1")
+        self.addCleanup(self.on, 1, f"pvesm lun disallow {wwid}")
+        for n in NODES:
+            wait_until(lambda n=n: wwid in self.on(n, f"cat {dropin}")[1], f"the drop-in on node {n}", 60)
+            wait_until(lambda n=n: "ibm-1" in self.must(n, "dmsetup ls"), f"the map's alias on node {n}", 60)
+            self.assertIn('alias "ibm-1"', self.must(n, "multipathd show config local"))
+            # The node's own configuration stays, and where it differs that is said.
+            self.assertIn('find_multipaths "no"', self.must(n, "multipathd show config local").replace('"off"', '"no"'))
+            self.assertRegex(self.must(n, "pvesm lun multipath"), "differs: .*find_multipaths no, the cluster says strict")
+            self.assertEqual(self.reconfigures(n), 1, f"node {n}")
+        self.assertEqual(self.row(wwid)["state"], "ok")
+        # The same once more, and a change of what concerns no drop-in: multipathd is left alone.
+        stamp = self.must(1, f"stat -c %Y.%i {dropin}")
+        self.must(1, "echo >> /etc/pve/multipath.cfg; pvesm status > /dev/null; pvesm lun multipath > /dev/null")
+        self.assertEqual(self.must(1, f"stat -c %Y.%i {dropin}"), stamp)
+        self.must(1, f"pvesm lun disallow {wwid}")
+        for n in NODES:
+            wait_until(lambda n=n: self.on(n, f"test -e {dropin}")[0] != 0, f"the drop-in to be gone from node {n}", 60)
+            wait_until(lambda n=n: "ibm-1" not in self.must(n, "dmsetup ls"), f"the alias to be gone from node {n}", 60)
+            self.assertEqual(self.reconfigures(n), 2, f"node {n}")
+        self.assertEqual(self.must(1, "cat /etc/multipath/wwids 2> /dev/null || true"), listed, "what was in the list before us stays in it")
+        self.assertEqual({node["n_active"] for node in self.row(wwid)["nodes"].values()}, {4})
+        self.tell("during", "allowed, aliased, taken back: one reconfigure a change on each node, the node's own words kept and reported")
 
     # --- removal
 

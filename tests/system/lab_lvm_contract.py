@@ -10,7 +10,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import BUILD, REPO, main
-from labcase import machine
+from labcase import SCALE, machine, scaled
 
 STORY = os.path.join(REPO, "tests", "lib", "lvm-kernel-story.py")
 PASSED = re.compile(r"^\[  PASSED  \] (\d+) test\(s\)", re.M)
@@ -36,8 +36,18 @@ class Contract(unittest.TestCase):
         self.assertGreater(passed[0], 30, f"hardly anything was tested: {passed}")
         print(f"      {passed[0]} tests of the contract on {on}", flush=True)
 
+    def test_contract_on_a_thin_pool(self):
+        self.contract("lvmthin", "a thin pool")
+
     def test_contract_on_a_volume_group(self):
         self.contract("lvm", "a volume group")
+
+    def test_stories_on_one_node(self):
+        """Thin volumes, removal with zeroing, the host's LVM kept out of guests' disks, many volumes."""
+        stories = ("guard", "thin", "zeroing", "bench")[:None if SCALE >= 1 else 1]
+        told = self.kernel(f"{' '.join(stories)} --volumes {scaled(1000)}{' --all' if SCALE >= 1 else ''}")
+        for story in stories:
+            self.assertIn(f"      {story}: ok\n", told)
 
 
 if __name__ == "__main__":
