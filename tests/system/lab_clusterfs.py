@@ -36,7 +36,7 @@ words = sys.argv[1:]
 if words[0] == "--until":
     path = f"/nodes/{words[2]}/storage"
     while not any(s["storage"] == words[1] and s["active"] for s in call("GET", path)[1]["data"]):
-        time.sleep(0.005)
+        time.sleep(0.03)
 elif words[0] == "--times":
     rows = []
     for _ in range(int(words[1])):
