@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import main, wait_until
-from labcase import LabCase, Writer, scaled
+from labcase import LabCase, Writer, only_soak, scaled
 from labkit import cluster, nfs
 
 NODES = (1, 2, 3)
@@ -65,7 +65,7 @@ class Clusterfs(LabCase):
         self.addCleanup(self.drop)
         self.must(1, f"pvesm add dir shelf --path {SHELF} --shared 1 --content images")
         for n in NODES:
-            self.must(n, "modprobe nfsv4; cat > /run/api.py", stdin=API.encode())  # as on a machine that has used NFS before
+            self.must(n, "cat > /run/api.py", stdin=API.encode())
             self.wait_active("shelf", n)
 
     def drop(self):
@@ -127,6 +127,7 @@ class Clusterfs(LabCase):
             wait_until(lambda n=n: self.on(n, "grep ' /mnt/pve/filer ' /proc/self/mounts")[0] != 0, f"filer is unmounted on node {n}", 30, 0.1)
         self.tell("told", "removed on node 2: unmounted on all three")
 
+    @only_soak("a story of its own servers")
     def test_two_servers_of_one_name_are_not_one_storage(self):
         for n in NODES:
             self.must(n, f"echo {nfs.ADDRESSES[2 if n == 3 else 1]} nas >> /etc/hosts")
@@ -147,10 +148,10 @@ class Clusterfs(LabCase):
             self.wait_active("nas", n)
         self.tell("after", "the same on all nodes: accepted, active on all")
 
-    def test_a_node_cut_off_refuses_at_once_and_what_it_changed_alone_is_kept(self):
+    def test_a_node_cut_off_refuses_at_once_and_loses_nothing(self):
         self.must(3, "pvesm alloc shelf 100 vm-100-disk-0.raw 4M && pvesm activate shelf:100/vm-100-disk-0.raw")
         writer = Writer(self.lab, 3, self.must(3, "pvesm path shelf:100/vm-100-disk-0.raw"))
-        self.must(3, "echo before > /etc/pve/story/before; echo common > /etc/pve/story/file")
+        self.must(3, "echo before > /etc/pve/story/before")
         self.fault("split", "1,2", "3")
         cluster.wait_quorum(self.lab, 3, False, [3])
         wait_until(lambda: self.api(3, "GET", "/cluster/status")[1]["data"][0]["quorate"] == 0, "storaged on node 3 knows that it is alone", 60, 0.1)
@@ -164,38 +165,47 @@ class Clusterfs(LabCase):
         self.assertIn("vm-100-disk-0.raw", self.must(3, "pvesm list shelf"))
         writer.moves("node 3 is cut off")
         self.wait_writable(1)
-        self.must(1, f"pvesm add dir meanwhile --path {SHELF}/meanwhile && pvesm alloc shelf 101 vm-101-disk-0.raw 1M")
+        self.must(1, f"pvesm add dir meanwhile --path {SHELF}/meanwhile && pvesm alloc shelf 101 vm-101-disk-0.raw 1M "
+                     "&& echo meanwhile > /etc/pve/story/meanwhile")
         self.assertIn("meanwhile", self.must(2, "pvesm status"))
         self.tell("during", "it reads on and its volume is written on; nodes 1 and 2 add and alloc")
-        self.edit_alone()
         begun = time.monotonic()
         self.fault("heal")
-        self.start_clusterfs(3)
         self.wait_config(3)
         self.wait_active("meanwhile", 3)
         self.tell("after", f"healed: node 3 has all and changes things {time.monotonic() - begun:.1f} s later")
-        self.assertEqual(self.must(3, "cat /etc/pve/story/before /etc/pve/story/file"), "before\nmajority")
+        self.assertEqual(self.must(3, "cat /etc/pve/story/before /etc/pve/story/meanwhile"), "before\nmeanwhile")
         writer.moves("node 3 is back")
         writer.end()
         self.must(3, "pvesm deactivate shelf:100/vm-100-disk-0.raw")
-        tree = self.wait_same_trees()
-        self.assertIn("story/file", tree)
-        self.assertNotIn("story/mine", tree)
-        kept = self.must(3, "cd /var/lib/storaged/clusterfs/conflicts/*/ && cat tree/story/file tree/story/mine REPORT")
-        self.assertIn("alone 5\nmine\n", kept + "\n")
-        self.assertIn("story/file", kept)
-        told = self.must(3, "pvesm cluster status")
-        self.tell("after", "the majority's tree is everywhere; node 3's own edits: " + next(l for l in told.splitlines() if "conflicts" in l).strip())
-        self.must(3, "rm -r /var/lib/storaged/clusterfs/conflicts/*")
+        self.assertIn("story/meanwhile", self.wait_same_trees())
 
-    def edit_alone(self):
-        """What an administrator does on a node that is alone: local mode, and an edit; the majority edits the same file."""
+    def test_what_was_changed_alone_is_kept_and_told(self):
+        self.must(1, "echo common > /etc/pve/story/file")
+        wait_until(lambda: self.on(3, "cat /etc/pve/story/file")[1] == "common", "node 3 has the file", 30, 0.05)
+        self.fault("split", "1,2", "3")
+        cluster.wait_quorum(self.lab, 3, False, [3])
+        # What an administrator does on a node that is alone: local mode, and an edit.
         self.stop_clusterfs(3)
         self.must(3, "/build/clusterfs --local >> /run/clusterfs.log 2>&1 < /dev/null")
         self.wait_writable(3)
         self.must(3, "for i in 1 2 3 4 5; do echo alone $i > /etc/pve/story/file; done; echo mine > /etc/pve/story/mine")
+        self.wait_writable(1)
         self.must(1, "echo majority > /etc/pve/story/file")
         self.stop_clusterfs(3)
+        self.fault("heal")
+        self.start_clusterfs(3)
+        self.wait_writable(3)
+        for n in NODES:
+            wait_until(lambda n=n: self.on(n, "cat /etc/pve/story/file")[1] == "majority", f"node {n} has the majority's file", 60, 0.1)
+        self.assertNotIn("story/mine", self.wait_same_trees())
+        kept = self.must(3, "cd /var/lib/storaged/clusterfs/conflicts/*/ && cat tree/story/file tree/story/mine REPORT")
+        self.assertIn("alone 5\nmine\n", kept + "\n")
+        self.assertIn("changed story/file", kept)
+        told = self.must(3, "pvesm cluster status")
+        self.assertIn("conflicts", told)
+        self.tell("after", "the majority's tree is everywhere; node 3's own edits: " + next(l for l in told.splitlines() if "conflicts" in l).strip())
+        self.must(3, "rm -r /var/lib/storaged/clusterfs/conflicts/*")
 
     def stop_clusterfs(self, n, how="TERM"):
         self.must(n, f"p=$(pidof clusterfs); kill -{how} $p; while kill -0 $p 2> /dev/null; do sleep 0.05; done", timeout=60)
