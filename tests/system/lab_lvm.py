@@ -43,7 +43,8 @@ class Lvm(LvmWords, LabCase):
         san.wait_paths(self.lab, 2, 2, [1])
         self.tell("before", self.refused(1, create, "node n2", "2 of 4 paths").splitlines()[-1][:150])
         self.fault("path-up", 2, 2)
-        san.wait_paths(self.lab, 2, 4, [1])
+        for n in NODES:
+            san.wait_paths(self.lab, n, 4, [1])
         self.must(3, f"mkswap -q {san.device(1)} 2> /dev/null; sync")
         self.refused(1, create, "swap", "--wipe-signature")
         self.refused(1, f"{create} --force 1 --wipe-signature ext4", "swap")
