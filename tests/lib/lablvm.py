@@ -71,6 +71,11 @@ class LvmWords:
                 self.must(n, f"pvesm deactivate {volume}" if i % 2 else f"lvchange -an ibm/{name}", timeout=60)
         self.tell("during", f"{rounds} fights, half of them LVM against LVM: node 1 won {won[1]}, node 2 {won[2]}, nobody {won[0]}; never both")
 
+    def all_paths(self, nodes):
+        """On a busy machine a path may be lost for a moment, and what is done to LUNs is refused then."""
+        for n in nodes:
+            san.wait_paths(self.lab, n, 4)
+
     def lose_san(self, n):
         """Both fabrics: all paths of all LUNs."""
         for fabric in (2, 3):

@@ -43,8 +43,7 @@ class Lvm(LvmWords, LabCase):
         san.wait_paths(self.lab, 2, 2, [1])
         self.tell("before", self.refused(1, create, "node n2", "2 of 4 paths").splitlines()[-1][:150])
         self.fault("path-up", 2, 2)
-        for n in NODES:
-            san.wait_paths(self.lab, n, 4, [1])
+        self.all_paths(NODES)
         self.must(3, f"mkswap -q {san.device(1)} 2> /dev/null; sync")
         self.refused(1, create, "swap", "--wipe-signature")
         self.refused(1, f"{create} --force 1 --wipe-signature ext4", "swap")
@@ -206,6 +205,7 @@ class Lvm(LvmWords, LabCase):
         self.must(1, "pvesm vg start ibm", timeout=180)
         self.must(2, "test -d /sys/kernel/dlm/lvm_ibm")
         self.refused(1, "pvesm lun destroy-vg ibm", "storage 'ibm'")
+        self.all_paths(NODES)
         self.must(1, f"pvesm lun extend-vg {OTHER} --vgname ibm", timeout=120)
         self.assertEqual(self.must(2, "vgs --noheadings -o pv_count ibm"), "2")
         self.must(1, f"pvesm lun reduce-vg {OTHER} --vgname ibm", timeout=120)

@@ -42,6 +42,7 @@ class Sanlock(LvmWords, LabCase):
         return told
 
     def test_1_each_node_gets_a_number_and_keeps_its_own(self):
+        self.all_paths(BOTH)
         begun = time.monotonic()
         # No lock of LVM's guards the making of the first group. Two at once, of one name: one of them is made.
         made = self.on_each(lambda n: self.on(n, f"pvesm lun create-vg {(WWID, OTHER)[n - 1]} --vgname ibm --locking sanlock > /run/made 2>&1", timeout=300)[0], BOTH)
@@ -115,6 +116,7 @@ class Sanlock(LvmWords, LabCase):
         self.kill_lockd_and_adopt(LOCKD)
 
     def test_6_the_volume_group_goes_and_the_global_lock_stays(self):
+        self.all_paths(BOTH)
         self.must(1, f"pvesm lun create-vg {self.other} --vgname zwei --locking sanlock", timeout=240)
         self.refused(1, "pvesm lun destroy-vg ibm", "storage 'ibm'")
         self.must(1, "pvesm remove ibm")
@@ -124,6 +126,7 @@ class Sanlock(LvmWords, LabCase):
         self.assertEqual([self.on(n, "vgs ibm")[0] for n in BOTH], [5, 5])
         self.assertEqual(self.must(2, f"blkid -p /dev/mapper/{self.lun} || true"), "")
         # Without the global lock no group could be extended.
+        self.all_paths(BOTH)
         self.must(2, f"pvesm lun extend-vg {self.lun} --vgname zwei", timeout=120)
         self.assertEqual(self.must(1, "vgs --noheadings -o pv_count zwei"), "2")
         self.refused(1, f"pvesm lun reduce-vg {self.other} --vgname zwei", "zwei")  # sanlock's leases are on it
