@@ -168,7 +168,7 @@ static int check_regular(uint32_t type)
 /* A descriptor of a regular file, or -errno. */
 static int open_file(CephTree *t, const char *path, int flags, char abs[static TREE_PATH_MAX])
 {
-        TreeAttr attr;
+        TreeAttr attr = { 0 };
         int r = remote_way(&t->way, path, false, abs);
 
         if (r >= 0)
