@@ -93,10 +93,10 @@ class Node:
             self.corosync.wait()
             self.corosync = None
 
-    def start(self, *args, mounts=""):
+    def start(self, *args, mounts="", env=None):
         """`mounts`: a shell command that is run before, in the node's own mount namespace."""
         mounts = f"mount --bind {self.lab.shared} {self.root}/etc/pve" + (f" && {mounts}" if mounts else "")
-        self.d = Daemon(self.root, args=args, wrapper=self.inside(mounts), node=self.name)
+        self.d = Daemon(self.root, args=args, wrapper=self.inside(mounts), node=self.name, env=env)
         return self.d
 
     def stop_network(self):

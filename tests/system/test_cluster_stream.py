@@ -155,17 +155,21 @@ class Streams(ClusterTest):
         self.assertEqual(sorted(self.n2.d.volids("own")), ["own:100/vm-100-disk-0.raw", "own:100/vm-100-disk-1.raw"])
 
     def test_copy_ends_with_either_node(self):
-        """The source's storage stands still: cancelled, nothing stays on the target. The target's daemon dies: told, nothing stays."""
+        """The target stands still with all of it: cancelled, nothing stays there. The target's daemon dies then: told, nothing stays."""
+        self.n2.d.stop()
+        self.n2.start(env={"STORAGED_FAULTS": "dir.import.written=stop"})
+        wait_until(lambda: self.n1.d.request("GET", "/nodes/n2/storage/own/status").status == 200, "n1 can ask n2 again")
         mine = os.path.join(self.tmp, "mine")
         self.n1.d.post("/storage", type="dir", storage="mine", path=mine, nodes="n1", content="images")
-        volid = self.n1.d.alloc("mine", size="4G")
+        volid = self.n1.d.alloc("mine", size="4M")
         upid = self.n1.d.post(f"/nodes/n1/storage/mine/content/{volid}", target="own", target_node="n2")
+        wait_until(self.files_of_own, "n2 takes", 60)
         self.n1.d.delete("/nodes/n1/tasks/" + upid.replace(":", "%3A"))
         self.assertNotEqual(self.copied(self.n1, upid)[0], "OK")
         wait_until(lambda: self.n2.d.volids("own") == [] and self.files_of_own() == [], "nothing is left on n2", 60)
 
         upid = self.n1.d.post(f"/nodes/n1/storage/mine/content/{volid}", target="own", target_node="n2")
-        wait_until(self.files_of_own, "n2 takes", 60, 0.001)
+        wait_until(self.files_of_own, "n2 takes", 60)
         self.n2.d.kill()
         self.assertNotEqual(self.copied(self.n1, upid)[0], "OK")
         self.n2.start()
