@@ -75,6 +75,7 @@ class Locks(LabCase):
         self.assertEqual(self.activate(OTHER, "-an")[0], 0)
 
 
+@only_soak("lab_lvm.py shows the same through storaged")
 class Dlm(Locks):
     KIND = "dl"
     UP = ("--nodes", "3", "--luns", "1", "--size", "512", "--lock", "dlm")
@@ -86,6 +87,7 @@ class Dlm(Locks):
         self.cut_and_take_over(90)
 
 
+@only_soak("lab_lvm_sanlock.py shows the same through storaged")
 class Sanlock(Locks):
     KIND = "sl"
     UP = ("--nodes", "2", "--luns", "1", "--size", "1024", "--lock", "sanlock")
@@ -93,8 +95,8 @@ class Sanlock(Locks):
     def test_sanlock_1_second_node_is_refused(self):
         self.hold_and_refuse()
 
-    @only_soak("sanlock waits 80 s for a dead holder's lease")
     def test_sanlock_2_takeover_after_a_power_cut(self):
+        """sanlock waits 80 s for a dead holder's lease."""
         self.cut_and_take_over(240)
 
 
