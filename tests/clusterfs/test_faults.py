@@ -22,7 +22,7 @@ from harness import main, slow
 
 WRITER, VICTIM, HELPER = 1, 0, 2  # the victim has the lowest id: it answers for all where one has to
 BY_JOINING = ("state", "index", "data")  # types that who comes in gets
-TYPES = ("state", "change", "ack", "index", "need", "data", "log", "lock-ask", "verify", "checksum")
+TYPES = ("state", "change", "ack", "index", "need", "data", "log", "lock-ask", "verify", "checksum", "excuse")
 
 
 class Faults(ClusterCase):
@@ -76,18 +76,36 @@ class Faults(ClusterCase):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.c[WRITER].path(name))
 
+    def let_in(self, victim, is_struck):
+        """Until the victim takes part, or was struck on its way in, when it needs something itself: then no call on it comes back."""
+        def write():
+            with contextlib.suppress(AssertionError):
+                victim.wait_writable(60)
+        t = threading.Thread(target=write, daemon=True)
+        t.start()
+        wait_until("the victim has come in", lambda: not t.is_alive() or is_struck(), 60)
+
     def strike_with(self, w, kind, action, victim):
+        hanging = self.c[HELPER].clusterfs.pid if kind == "excuse" else None
+        if hanging:  # who does not say its state is excused by the first who did: the victim
+            os.kill(hanging, signal.SIGSTOP)
         victim.start_fs(wait=False, env={"STORAGED_FAULTS": f"clusterfs.deliver.{kind}={action}@1"})
+
+        def is_struck():
+            return not victim.clusterfs.alive() or self.is_stopped(victim)
 
         def struck():
             self.provoke(kind) if kind != "need" else None
-            return not victim.clusterfs.alive() or self.is_stopped(victim)
+            return is_struck()
         if kind == "need":
-            victim.wait_writable(60)
-            self.provoke(kind)
+            self.let_in(victim, is_struck)
+            if not is_struck():
+                self.provoke(kind)
         try:
             wait_until(f"{action} at {kind}", struck, 60, 0.05)
         finally:
+            if hanging:
+                os.kill(hanging, signal.SIGCONT)
             if action == "stop" and victim.clusterfs.alive():
                 self.go_on(w, kind)
                 os.kill(victim.clusterfs.pid, signal.SIGCONT)
