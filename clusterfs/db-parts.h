@@ -50,11 +50,11 @@ struct Db {
         pthread_mutex_t mutex; /* guards running, is_done, result, stop, is_ending_log, wal_* */
         pthread_cond_t cond;
         Batch pending, running;
-        bool is_busy, is_done, stop; /* busy: a batch is running, or has ended and was not finished */
+        bool is_busy, is_done, stop;   /* busy: a batch is running, or has ended and was not finished */
         bool by_thread, is_ending_log; /* who commits the running batch; the next one is the thread's */
         int result, error;
         int wal_pages, wal_carried; /* in the log; of them in the database already, when it was looked at last */
-        uint64_t ticket; /* of `pending` */
+        uint64_t ticket;            /* of `pending` */
         int fd;
 };
 

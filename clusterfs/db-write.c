@@ -151,9 +151,9 @@ static void set_ending(Db *db, bool on)
 }
 
 /*
- * The log begins anew only if a commit finds all of it carried over, which never happens while commits go on during each
- * checkpoint. One that has grown very long is therefore ended: what is left of it after a first pass, while commits come
- * to this thread and wait (SQLite waits for one that has begun).
+ * The log begins anew only if a commit finds all of it carried over, which never happens while commits go on during
+ * each checkpoint. One that has grown very long is therefore ended: what is left of it after a first pass, while
+ * commits come to this thread and wait (SQLite waits for one that has begun).
  */
 static void checkpoint(Db *db, int pages)
 {

@@ -10,7 +10,8 @@
 
 /*
  * Appends the volume ids of the disks a running guest uses: scsiN, virtioN, sataN, ideN, efidisk0, tpmstate0; of a
- * container rootfs and mpN; each once, in the order of the file. Not: CD-ROMs, unused disks, paths (/dev/…), and what stands in sections (snapshots,
- * pending changes). Lines that are none of these are passed over. -E2BIG: more than GUESTCONF_DISKS_MAX; -ENOMEM.
+ * container rootfs and mpN; each once, in the order of the file. Not: CD-ROMs, unused disks, paths (/dev/…), and what
+ * stands in sections (snapshots, pending changes). Lines that are none of these are passed over. -E2BIG: more than
+ * GUESTCONF_DISKS_MAX; -ENOMEM.
  */
 int guestconf_disks(const char *text, size_t len, StrList *ret);

@@ -527,7 +527,8 @@ static void press_interrupt(const char *request)
         (void) request;
         (void) kill(getpid(), SIGINT);
         (void) pthread_mutex_lock(&fake.mutex);
-        while (!strstr(fake.asked.data, "\nDELETE ")) /* this answer is later than the next question: nobody waits for it */
+        while (!strstr(fake.asked.data,
+                       "\nDELETE ")) /* this answer is later than the next question: nobody waits for it */
                 (void) pthread_cond_wait(&fake.changed, &fake.mutex);
         (void) pthread_mutex_unlock(&fake.mutex);
 }

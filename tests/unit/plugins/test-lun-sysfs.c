@@ -258,16 +258,8 @@ static void sas_disk_has_its_ports_as_paths(void **state)
 static void names_of_nvme_disks(void **state)
 {
         static const char *const good[] = { "nvme0n1", "nvme12n3", "nvme0c1n1", "nvme1c12n2" };
-        static const char *const bad[] = { "nvme0",
-                                           "nvme0n1p1",
-                                           "nvme0c1",
-                                           "nvmen1",
-                                           "nvme0c1n",
-                                           "nvme0n1x",
-                                           "sda",
-                                           "nvme0q1",
-                                           "nvme",
-                                           "nvme0c1n1p2" };
+        static const char *const bad[] = { "nvme0",    "nvme0n1p1", "nvme0c1", "nvmen1", "nvme0c1n",
+                                           "nvme0n1x", "sda",       "nvme0q1", "nvme",   "nvme0c1n1p2" };
 
         (void) state;
         for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
