@@ -35,6 +35,8 @@ typedef struct Item {
         Term term;
 } Item;
 
+#define LOG_LIMIT_PAGES 60000 /* 234 MiB: commits wait for the thread, which ends the log first */
+
 typedef struct Batch {
         VEC(Item) items;
         int error; /* -ENOMEM while it was collected */

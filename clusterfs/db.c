@@ -174,7 +174,7 @@ void db_flush(Db *db)
         db->pending = spare;
         db->ticket++;
         db->is_busy = true;
-        db->by_thread = db->is_full || db->is_ending_log;
+        db->by_thread = db->is_full || db->is_ending_log || db->wal_pages >= LOG_LIMIT_PAGES;
         db->is_done = !db->by_thread; /* before the mutex is given up: the thread has no business with it */
         if (db->by_thread)
                 (void) pthread_cond_signal(&db->cond);
