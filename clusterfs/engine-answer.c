@@ -65,13 +65,17 @@ static void give_up_waiting(Engine *e, uint64_t index)
 
 static bool is_acked(Engine *e, const Change *c)
 {
+        uint64_t since;
+
         if (e->phase == PHASE_LOCAL || !e->options.is_full)
                 return true;
         if (e->phase != PHASE_ACTIVE) /* the next term tells, or the loss of quorum */
                 return false;
         if (is_confirmed(e, c->index))
                 return true;
-        if (now_usec() - c->applied_usec < ACK_PATIENCE_USEC)
+        /* The peers could confirm only since this term began: the silence before it was the network's. */
+        since = c->applied_usec > e->active_usec ? c->applied_usec : e->active_usec;
+        if (now_usec() - since < ACK_PATIENCE_USEC)
                 return false;
         give_up_waiting(e, c->index);
         return is_confirmed(e, c->index);
