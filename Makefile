@@ -112,11 +112,12 @@ $(B)/pvesm: $(CLI_OBJ) $(B)/libstoraged.a
 	$(link) $^ $(LIBS_PVESM)
 
 # plugins/NAME/plugin.mk sets NAME_LIBS if it links more than plugins/common needs.
+# The archives are one group: common-lvm and common-ceph use plugins/common, which stands before them.
 define plugin_rule
 $(B)/plugins/$(1).so: $$(patsubst %.c,$(B)/obj/%.o,$$(wildcard plugins/$(1)/*.c)) $(B)/libplugincommon.a plugins/plugin.map
 	$(Q)mkdir -p $$(@D)
 	$(if $(Q),@echo "  LD      $$@")
-	$(Q)$(CC) -shared $(LDFLAGS_OURS) $(LDFLAGS) -Wl,--version-script=plugins/plugin.map -o $$@ $$(filter %.o %.a,$$^) $$($(1)_LIBS)
+	$(Q)$(CC) -shared $(LDFLAGS_OURS) $(LDFLAGS) -Wl,--version-script=plugins/plugin.map -o $$@ -Wl,--start-group $$(filter %.o %.a,$$^) -Wl,--end-group $$($(1)_LIBS)
 endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_rule,$(p))))
 

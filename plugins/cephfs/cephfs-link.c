@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common-ceph/ceph-mon.h"
+#include "common/text.h"
 
 #define N_SLOTS 32
 /* An attribute that no client answers by itself: the sizes of all files below. */
@@ -78,7 +79,8 @@ static char *absolute_of(const char *subdir)
 
         if (!subdir || !*subdir)
                 return strdup("/");
-        return asprintf(&text, "%s%s", subdir[0] == '/' ? "" : "/", subdir) < 0 ? NULL : text;
+        (void) text_printf(&text, "%s%s", subdir[0] == '/' ? "" : "/", subdir);
+        return text;
 }
 
 int cephfs_init(CephFs *f, const struct storaged_host *host, const struct storaged_config *config, STORAGED_ERR)

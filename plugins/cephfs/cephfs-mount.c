@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common-ceph/ceph-kernel.h"
+#include "common/text.h"
 
 #define MOUNT_TIMEOUT_S 10
 #define FUSE_DEADLINE_MS 20000u
@@ -79,12 +80,12 @@ typedef struct CephPlan {
 
 static int check_kernel(STORAGED_ERR)
 {
-        char path[192];
+        char dir[192], path[sizeof(dir) + sizeof("/modules.dep")];
 
         if (mount_file_has_word("/proc/filesystems", "ceph"))
                 return 0;
-        mount_modules_dir(path, sizeof(path) - sizeof("/modules.dep"));
-        (void) strcat(path, "/modules.dep");
+        mount_modules_dir(dir, sizeof(dir));
+        (void) snprintf(path, sizeof(path), "%s/modules.dep", dir);
         if (mount_file_has_word(path, "ceph.ko"))
                 return 0; /* the mount loads it */
         return error_set(
@@ -102,15 +103,13 @@ static int mount_by_kernel(const MountPlan *plan, const char *path, STORAGED_ERR
 
         if (r < 0)
                 return r;
-        r = asprintf(&options, "name=%s%s%s,mount_timeout=%d%s%s%s%s%s", f->cluster.user,
-                     f->cluster.keyring || !f->cluster.monhost ? ",key=client." : "",
-                     f->cluster.keyring || !f->cluster.monhost ? f->cluster.user : "", MOUNT_TIMEOUT_S,
-                     p->is_v2 ? ",ms_mode=prefer-crc" : "", f->name ? ",mds_namespace=" : "", f->name ? f->name : "",
-                     *p->options ? "," : "", p->options);
-        if (r < 0) {
-                options = NULL;
-                return error_set(err, -ENOMEM, "no memory");
-        }
+        r = text_printf(&options, "name=%s%s%s,mount_timeout=%d%s%s%s%s%s", f->cluster.user,
+                        f->cluster.keyring || !f->cluster.monhost ? ",key=client." : "",
+                        f->cluster.keyring || !f->cluster.monhost ? f->cluster.user : "", MOUNT_TIMEOUT_S,
+                        p->is_v2 ? ",ms_mode=prefer-crc" : "", f->name ? ",mds_namespace=" : "", f->name ? f->name : "",
+                        *p->options ? "," : "", p->options);
+        if (r < 0)
+                return error_set(err, r, "out of memory");
         return mount_with_libmount(path, plan, "ceph", options, err);
 }
 
@@ -125,10 +124,9 @@ static int make_by_kernel(CephFs *f, const char *path, const char *options, bool
                 r = ceph_kernel_monitors(&f->cluster, monitors, sizeof(monitors), &p.is_v2, err);
         if (r < 0)
                 return r;
-        if (asprintf(&source, "%s:%s", monitors, f->subdir) < 0) {
-                source = NULL;
-                return error_set(err, -ENOMEM, "no memory");
-        }
+        r = text_printf(&source, "%s:%s", monitors, f->subdir);
+        if (r < 0)
+                return error_set(err, r, "out of memory");
         p.plan.source = source;
         return mount_make(path, &p.plan, may_create, err);
 }

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/text.h"
+
 static int no_reach(FileStore *fs, unsigned planes, struct storaged_error *err)
 {
         (void) fs;
@@ -43,16 +45,13 @@ int lvm_start_common(const struct storaged_host *host, const struct storaged_con
                      struct storaged_error *err)
 {
         const char *vg = storaged_config_get(config, "vgname"), *pool = storaged_config_get(config, "thinpool");
-        int n;
 
         if (!vg || strlen(vg) >= LVM_NAME_MAX)
                 return error_set_param(err, -EINVAL, "vgname", "storage %s has no volume group", config->storage);
         l->host = host;
         l->storage = strdup(config->storage);
         l->vg = strdup(vg);
-        n = asprintf(&l->fs.path, "/dev/%s", vg);
-        if (n < 0)
-                l->fs.path = NULL;
+        (void) text_printf(&l->fs.path, "/dev/%s", vg);
         l->pool = pool ? strdup(pool) : NULL;
         if (!l->storage || !l->vg || !l->fs.path || (pool && !l->pool))
                 return error_set(err, -ENOMEM, "out of memory");

@@ -19,6 +19,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "common/text.h"
+
 #include <libmount/libmount.h>
 
 /* --- what is mounted */
@@ -54,8 +56,7 @@ static char *canonical(const char *path)
         real = realpath(parent[0] ? parent : "/", NULL);
         if (!real)
                 return strdup(path);
-        if (asprintf(&text, "%s/%s", strcmp(real, "/") == 0 ? "" : real, slash + 1) < 0)
-                return NULL;
+        (void) text_printf(&text, "%s/%s", strcmp(real, "/") == 0 ? "" : real, slash + 1);
         return text;
 }
 

@@ -7,7 +7,6 @@
 #include "lvm/host-lvm.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,8 @@
 #include <libdevmapper.h>
 
 #include <storaged/cleanup.h>
+
+#include "common/text.h"
 
 #define CONF "/etc/lvm/lvm.conf"
 #define LOCAL "/etc/lvm/lvmlocal.conf"
@@ -41,49 +42,18 @@ static void path_of(const struct storaged_host *host, const char *name, char ret
 /* 0, also if there is none (*ret NULL). */
 static int read_text(const struct storaged_host *host, const char *name, char **ret)
 {
-        AUTO(closep) int fd = -EBADF;
-        AUTO(freep) char *text = NULL;
         char path[PATH_MAX];
-        struct stat st;
-        ssize_t n;
 
         path_of(host, name, path);
-        *ret = NULL;
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return errno == ENOENT ? 0 : -errno;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode) || st.st_size > (off_t) FILE_MAX)
-                return -EFBIG;
-        text = malloc((size_t) st.st_size + 1);
-        n = text ? read(fd, text, (size_t) st.st_size) : -1;
-        if (n < 0)
-                return text ? -errno : -ENOMEM;
-        text[n] = '\0';
-        *ret = TAKE(text);
-        return 0;
+        return text_read(path, FILE_MAX, ret);
 }
 
-/* Whole or not at all. */
 static int write_text(const struct storaged_host *host, const char *name, const char *text)
 {
-        AUTO(closep) int fd = -EBADF;
-        char path[PATH_MAX], temporary[PATH_MAX + 16];
-        size_t len = strlen(text);
-        int r = 0;
+        char path[PATH_MAX];
 
         path_of(host, name, path);
-        (void) snprintf(temporary, sizeof(temporary), "%s.storaged", path);
-        fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-        if (fd < 0)
-                return -errno;
-        errno = EIO; /* of a short write */
-        if (write(fd, text, len) != (ssize_t) len || fsync(fd) < 0 || rename(temporary, path) < 0)
-                r = -errno;
-        if (r < 0)
-                (void) unlink(temporary);
-        return r;
+        return text_write(path, text);
 }
 
 /* Our block within the text, or NULL; *ret_end: behind it. */
@@ -126,9 +96,8 @@ static void read_conf(const struct storaged_host *host, const char *name, HostLv
                 h->scans_lvs = false;
         }
         /* libdevmapper takes nothing but comments for an error: here is something. */
-        if (asprintf(&whole, "%s\nstoraged_was_here = 1\n", text) < 0)
-                whole = NULL;
-        tree = whole ? dm_config_from_string(whole) : NULL;
+        r = text_printf(&whole, "%s\nstoraged_was_here = 1\n", text);
+        tree = r == 0 ? dm_config_from_string(whole) : NULL;
         if (!tree) {
                 (void) snprintf(h->error, sizeof(h->error), "%s is not in the form of lvm.conf(5)", name);
                 return;
@@ -212,11 +181,10 @@ int host_lvm_limit(const struct storaged_host *host, struct storaged_error *err)
                 return error_set(err, r, "node %s: cannot read " LOCAL ": %s", host->node, strerror(-r));
         if (find_block(text, &end))
                 return 0;
-        if (asprintf(&next, "%s%s" BLOCK, text ? text : "",
-                     text && *text && text[strlen(text) - 1] != '\n' ? "\n" : "") < 0) {
-                next = NULL;
-                return error_set(err, -ENOMEM, "out of memory");
-        }
+        r = text_printf(&next, "%s%s" BLOCK, text ? text : "",
+                        text && *text && text[strlen(text) - 1] != '\n' ? "\n" : "");
+        if (r < 0)
+                return error_set(err, r, "out of memory");
         r = write_text(host, LOCAL, next);
         return r < 0 ? cannot_write(host, LOCAL, r, err) : 0;
 }

@@ -62,16 +62,18 @@ int locks_check(const struct storaged_host *host, const char *locking, json_obje
 
 static int find_program(char *ret, size_t size)
 {
-        ssize_t n = readlink("/proc/self/exe", ret, size - 1);
+        char own[PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
         char *end;
 
         if (n <= 0)
                 return -ENOENT;
-        ret[n] = '\0';
-        end = strrchr(ret, '/');
-        if (!end || (size_t) (end + 1 - ret) + sizeof(CUT_OFF_PROGRAM) > size)
+        own[n] = '\0';
+        end = strrchr(own, '/');
+        if (!end)
+                return -ENOENT;
+        if (snprintf(ret, size, "%.*s" CUT_OFF_PROGRAM, (int) (end + 1 - own), own) >= (int) size)
                 return -ENAMETOOLONG;
-        (void) strcpy(end + 1, CUT_OFF_PROGRAM);
         return access(ret, X_OK) == 0 ? 0 : -ENOENT;
 }
 

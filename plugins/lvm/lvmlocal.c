@@ -6,51 +6,21 @@
 #include "lvm/lvmlocal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <libdevmapper.h>
 
 #include <storaged/cleanup.h>
+
+#include "common/text.h"
 
 #define SIZE_MAX_BYTES (1u << 20)
 #define HOST_ID "local/host_id"
 #define KILL "global/lvmlockctl_kill_command"
 
 DEFINE_CLEANUP(struct dm_config_tree *, dm_config_destroy)
-
-static int read_text(const char *path, char **ret)
-{
-        AUTO(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-        AUTO(freep) char *text = NULL;
-        size_t n = 0;
-        struct stat st;
-
-        if (fd < 0)
-                return -errno;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode) || st.st_size > SIZE_MAX_BYTES)
-                return -EFBIG;
-        text = calloc(1, (size_t) st.st_size + 1);
-        if (!text)
-                return -ENOMEM;
-        while (n < (size_t) st.st_size) {
-                ssize_t got = read(fd, text + n, (size_t) st.st_size - n);
-
-                if (got < 0)
-                        return -errno;
-                if (got == 0)
-                        break;
-                n += (size_t) got;
-        }
-        *ret = TAKE(text);
-        return 0;
-}
 
 static int parse(const char *path, const char *text, LvmLocal *ret, struct storaged_error *err)
 {
@@ -71,47 +41,22 @@ int lvmlocal_read(const char *path, LvmLocal *ret, struct storaged_error *err)
 {
         AUTO(freep) char *text = NULL;
         LvmLocal l = { 0 };
-        int r = read_text(path, &text);
+        int r = text_read(path, SIZE_MAX_BYTES, &text);
 
-        if (r < 0 && r != -ENOENT)
+        if (r < 0)
                 return error_set(err, r, "%s can't be read: %s", path, strerror(-r));
-        if (r == 0)
+        if (text)
                 r = parse(path, text, &l, err);
-        if (r == -ENOENT)
-                r = 0;
         if (r == 0)
                 *ret = l;
         return r;
 }
 
-/* A new file beside it takes its place; owner and mode are LVM's defaults for it. */
-static int replace(const char *path, const char *text)
-{
-        AUTO(freep) char *temporary = NULL;
-        AUTO(closep) int fd = -1;
-        size_t len = strlen(text);
-        int r = 0;
-
-        if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
-                temporary = NULL;
-                return -ENOMEM;
-        }
-        fd = mkostemp(temporary, O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        if (fchmod(fd, 0644) < 0 || write(fd, text, len) != (ssize_t) len || fsync(fd) < 0 ||
-            rename(temporary, path) < 0) {
-                r = errno ? -errno : -EIO;
-                (void) unlink(temporary);
-        }
-        return r;
-}
-
 int lvmlocal_write(const char *path, unsigned host_id, const char *kill_command, struct storaged_error *err)
 {
-        AUTO(freep) char *old = NULL, *next = NULL;
+        AUTO(freep) char *old = NULL, *next = NULL, *kill = NULL;
         LvmLocal now = { 0 };
-        char id[96] = "", kill[512] = "";
+        char id[96] = "";
         int r = lvmlocal_read(path, &now, err);
 
         if (r < 0)
@@ -125,21 +70,22 @@ int lvmlocal_write(const char *path, unsigned host_id, const char *kill_command,
                 (void) snprintf(id, sizeof(id), "# storaged: this node's number at sanlock.\n" HOST_ID " = %u\n",
                                 host_id);
         if (kill_command && !now.has_kill)
-                (void) snprintf(
-                        kill, sizeof(kill),
+                r = text_printf(
+                        &kill,
                         "# storaged: when leases are lost, volumes are cut off before the watchdog strikes.\n" KILL
-                        " = \"%.300s\"\n",
+                        " = \"%s\"\n",
                         kill_command);
-        if (!*id && !*kill)
+        if (r < 0)
+                return error_set(err, r, "out of memory");
+        if (!*id && !kill)
                 return 0;
-        r = read_text(path, &old);
-        if (r < 0 && r != -ENOENT)
+        r = text_read(path, SIZE_MAX_BYTES, &old);
+        if (r < 0)
                 return error_set(err, r, "%s can't be read: %s", path, strerror(-r));
-        if (asprintf(&next, "%s%s%s%s", old ? old : "", old && *old && old[strlen(old) - 1] != '\n' ? "\n" : "", id,
-                     kill) < 0) {
-                next = NULL;
-                return error_set(err, -ENOMEM, "out of memory");
-        }
-        r = replace(path, next);
+        r = text_printf(&next, "%s%s%s%s", old ? old : "", old && *old && old[strlen(old) - 1] != '\n' ? "\n" : "", id,
+                        kill ? kill : "");
+        if (r < 0)
+                return error_set(err, r, "out of memory");
+        r = text_write(path, next);
         return r < 0 ? error_set(err, r, "%s can't be written: %s", path, strerror(-r)) : 0;
 }

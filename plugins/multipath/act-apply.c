@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/text.h"
 #include "multipath/actions.h"
 #include "multipath/cfg.h"
 #include "multipath/conf.h"
@@ -48,48 +49,6 @@ static void file_path(const Act *a, const char *name, char ret[static PATH_MAX])
         (void) snprintf(ret, PATH_MAX, "%s%s", a->host->root, name);
 }
 
-/* NULL if it can't be read. */
-static char *read_file(const char *path)
-{
-        AUTO(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-        struct stat st;
-        char *text;
-        ssize_t n;
-
-        if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > (off_t) FILE_MAX)
-                return NULL;
-        text = malloc((size_t) st.st_size + 1);
-        n = text ? read(fd, text, (size_t) st.st_size) : -1;
-        if (n < 0) {
-                free(text);
-                return NULL;
-        }
-        text[n] = '\0';
-        return text;
-}
-
-/* Whole or not at all. */
-static int write_file(const char *path, const char *text)
-{
-        char temporary[PATH_MAX + 16];
-        AUTO(closep) int fd = -EBADF;
-        size_t len = text ? strlen(text) : 0;
-
-        if (!text)
-                return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-        (void) snprintf(temporary, sizeof(temporary), "%s.storaged", path);
-        fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-        if (fd < 0)
-                return -errno;
-        if (write(fd, text, len) != (ssize_t) len || fsync(fd) < 0 || rename(temporary, path) < 0) {
-                int r = errno ? -errno : -EIO;
-
-                (void) unlink(temporary);
-                return r;
-        }
-        return 0;
-}
-
 /* --- what the node's administrator has said */
 
 static int take_hand(void *userdata, const char *section, const char *key, const char *value)
@@ -118,10 +77,15 @@ static void read_hand(Apply *p)
         struct storaged_error why = STORAGED_ERROR_INIT;
         char path[PATH_MAX], text[512];
         AUTO(freep) char *conf = NULL;
+        int r;
 
         file_path(p->act, "/etc/multipath.conf", path);
-        conf = read_file(path);
-        if (conf && conf_read(conf, strlen(conf), take_hand, &p->hand, &why) < 0) {
+        r = text_read(path, FILE_MAX, &conf);
+        if (r < 0)
+                (void) error_set(&why, r, "%s", strerror(-r));
+        else if (conf)
+                r = conf_read(conf, strlen(conf), take_hand, &p->hand, &why);
+        if (r < 0) {
                 (void) snprintf(text, sizeof(text), "/etc/multipath.conf can't be read to its end: %.300s", why.text);
                 js_push(p->differences, json_object_new_string(text));
         }
@@ -177,10 +141,8 @@ static int prepare_overrides(Apply *p)
                 return 0;
         if (conf_read(text, strlen(text), check_override, &why, &why) < 0)
                 return error_set(p->act->err, -EINVAL, "multipath-overrides.conf: %s", why.text);
-        return asprintf(&p->overrides, "# Made by storaged from multipath-overrides.conf of the cluster.\n%s%s", text,
-                        text[strlen(text) - 1] == '\n' ? "" : "\n") < 0
-                       ? -ENOMEM
-                       : 0;
+        return text_printf(&p->overrides, "# Made by storaged from multipath-overrides.conf of the cluster.\n%s%s",
+                           text, text[strlen(text) - 1] == '\n' ? "" : "\n");
 }
 
 static int prepare(Apply *p)
@@ -247,21 +209,24 @@ static int replace_files(Apply *p, bool *ret_changed)
         (void) mkdir(dir, 0755);
         (void) snprintf(conf_path, sizeof(conf_path), "%.4000s/%s", dir, DROP_IN);
         (void) snprintf(overrides_path, sizeof(overrides_path), "%.4000s/%s", dir, DROP_IN_OVERRIDES);
-        old_conf = read_file(conf_path);
-        old_overrides = read_file(overrides_path);
+        r = text_read(conf_path, FILE_MAX, &old_conf);
+        if (r >= 0)
+                r = text_read(overrides_path, FILE_MAX, &old_overrides);
+        if (r < 0) /* they could not be put back */
+                return error_set(p->act->err, r, "can't read the drop-ins in %s: %s", dir, strerror(-r));
         *ret_changed = !is_same(old_conf, p->conf) || !is_same(old_overrides, p->overrides);
         if (!*ret_changed)
                 return 0;
-        r = write_file(conf_path, p->conf);
+        r = text_write(conf_path, p->conf);
         if (r >= 0)
-                r = write_file(overrides_path, p->overrides);
+                r = text_write(overrides_path, p->overrides);
         if (r < 0)
                 (void) error_set(p->act->err, r, "can't write the drop-ins in %s: %s", dir, strerror(-r));
         else if (p->is_real)
                 r = ask_verdict(p);
         if (r < 0) {
-                (void) write_file(conf_path, old_conf);
-                (void) write_file(overrides_path, old_overrides);
+                (void) text_write(conf_path, old_conf);
+                (void) text_write(overrides_path, old_overrides);
         }
         return r;
 }
@@ -277,12 +242,12 @@ static bool has_line(const char *text, const char *wwid, bool in_slashes)
 }
 
 /* A text that begins with a newline, so that a line is found by its ends. */
-static char *read_lines(const char *path)
+static int read_lines(const char *path, char **ret)
 {
-        AUTO(freep) char *text = read_file(path);
-        char *lines = NULL;
+        AUTO(freep) char *text = NULL;
+        int r = text_read(path, FILE_MAX, &text);
 
-        return asprintf(&lines, "\n%s\n", text ? text : "") < 0 ? NULL : lines;
+        return r < 0 ? r : text_printf(ret, "\n%s\n", text ? text : "");
 }
 
 static bool is_allowed(const Cfg *c, const char *wwid)
@@ -313,18 +278,20 @@ static int apply_wwids(Apply *p)
         char list_path[PATH_MAX], own_path[PATH_MAX];
         AUTO(freep) char *listed = NULL, *own = NULL, *next = NULL;
         size_t len = 0;
-        FILE *f = open_memstream(&next, &len);
-        int r = 0;
+        FILE *f;
+        int r;
 
         file_path(p->act, "/etc/multipath/wwids", list_path);
         file_path(p->act, "/var/lib/storaged/multipath-wwids", own_path);
-        listed = read_lines(list_path);
-        own = read_lines(own_path);
-        if (!f || !listed || !own) {
-                if (f)
-                        (void) fclose(f);
+        r = read_lines(list_path, &listed);
+        if (r < 0)
+                return error_set(p->act->err, r, "can't read %s: %s", list_path, strerror(-r));
+        r = read_lines(own_path, &own);
+        if (r < 0)
+                return error_set(p->act->err, r, "can't read %s: %s", own_path, strerror(-r));
+        f = open_memstream(&next, &len);
+        if (!f)
                 return -ENOMEM;
-        }
         for (size_t i = 0; r >= 0 && i < p->cfg.n_wwids; i++) {
                 const char *wwid = p->cfg.wwids[i];
                 bool is_ours = has_line(own, wwid, false);
@@ -338,7 +305,7 @@ static int apply_wwids(Apply *p)
                 if (!is_allowed(&p->cfg, at) && vpd_wwid_is_valid(at))
                         r = set_listed(p, "-w", at, "pruned");
         (void) fclose(f);
-        return r < 0 ? r : write_file(own_path, next && *next ? next : NULL);
+        return r < 0 ? r : text_write(own_path, next && *next ? next : NULL);
 }
 
 /* LUNs that are allowed now and have paths, but no map: multipathd is told of the paths again. */

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/text.h"
 #include "multipath/actions.h"
 #include "multipath/daemon.h"
 #include "multipath/js.h"
@@ -252,7 +253,7 @@ static void forget_path(Act *a, const char *dev)
                 AUTO(freep) char *reply = NULL, *lines = NULL;
 
                 if (daemon_ask("show paths raw format \"%d\"", DAEMON_ASK_MS, &reply, &why) < 0 ||
-                    asprintf(&lines, "\n%s\n", reply) < 0 || !strstr(lines, needle))
+                    text_printf(&lines, "\n%s\n", reply) < 0 || !strstr(lines, needle))
                         return;
                 if (work_now_ms() >= end)
                         break;

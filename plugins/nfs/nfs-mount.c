@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/text.h"
+
 static size_t length_without_slashes(const char *s)
 {
         size_t n = strlen(s);
@@ -72,9 +74,8 @@ static char *mount_options(const char *options)
         bool has_retry = options && (strncmp(options, "retry=", 6) == 0 || strstr(options, ",retry="));
         char *text = NULL;
 
-        if (asprintf(&text, "%s%s%s", options ? options : "", options && options[0] && !has_retry ? "," : "",
-                     has_retry ? "" : "retry=0") < 0)
-                return NULL;
+        (void) text_printf(&text, "%s%s%s", options ? options : "", options && options[0] && !has_retry ? "," : "",
+                           has_retry ? "" : "retry=0");
         return text;
 }
 

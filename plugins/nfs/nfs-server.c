@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "nfs/nfs-wait.h"
 
 static int parse_port(const char *key, const char *value, uint16_t *ret, STORAGED_ERR)
@@ -119,8 +120,7 @@ char *server_source(const Server *s, const char *export_path)
         bool is_v6 = strchr(s->name, ':') != NULL;
         char *text = NULL;
 
-        if (asprintf(&text, "%s%s%s:%s", is_v6 ? "[" : "", s->name, is_v6 ? "]" : "", export_path) < 0)
-                return NULL;
+        (void) text_printf(&text, "%s%s%s:%s", is_v6 ? "[" : "", s->name, is_v6 ? "]" : "", export_path);
         return text;
 }
 

@@ -18,6 +18,7 @@
 
 #include <nfsc/libnfs-raw-nfs.h>
 
+#include "common/text.h"
 #include "common/tree-remote.h"
 #include "nfs/nfs-wait.h"
 
@@ -116,10 +117,7 @@ static int stat_entries(NfsTree *t, const char *abs, RemoteList *l)
         if (!stats)
                 return -ENOMEM;
         for (size_t i = 0; r == 0 && i < l->n; i++)
-                if (asprintf(&stats[i].path, "%s/%s", abs[1] ? abs : "", l->items[i].name) < 0) {
-                        stats[i].path = NULL;
-                        r = -ENOMEM;
-                }
+                r = text_printf(&stats[i].path, "%s/%s", abs[1] ? abs : "", l->items[i].name);
         if (r == 0)
                 r = link_stat_many(t->link, stats, l->n);
         for (size_t i = 0; r == 0 && i < l->n; i++)
