@@ -30,7 +30,7 @@ static void closedirp(DIR **d)
                 (void) closedir(*d);
 }
 
-static void be_silent(int level, const char *file, int line, int code, const char *fmt, ...)
+static void say_nothing(int level, const char *file, int line, int code, const char *fmt, ...)
 {
         (void) level;
         (void) file;
@@ -39,7 +39,12 @@ static void be_silent(int level, const char *file, int line, int code, const cha
         (void) fmt;
 }
 
-static int fail(struct storaged_error *err, int code, const char *action, const char *vg, const char *lv)
+void dm_be_silent(void)
+{
+        dm_log_with_errno_init(say_nothing);
+}
+
+static int cannot(struct storaged_error *err, int code, const char *action, const char *vg, const char *lv)
 {
         return error_set(err, code ? -code : -EIO, "cannot %s the device of volume %s/%s: device-mapper: %s", action,
                          vg, lv, code ? strerror(code) : "failed");
@@ -52,7 +57,7 @@ static int task_new(int type, const char *vg, const char *lv, struct dm_task **r
         AUTO(dm_task_destroyp) struct dm_task *t = NULL;
         char *name;
 
-        dm_log_with_errno_init(be_silent);
+        dm_be_silent();
         pool = dm_pool_create("storaged", 512);
         name = pool ? dm_build_dm_name(pool, vg, lv, NULL) : NULL;
         t = name ? dm_task_create(type) : NULL;
@@ -97,7 +102,7 @@ int dm_lookup(const char *vg, const char *lv, DmDevice *ret, struct storaged_err
         if (r < 0)
                 return error_set(err, r, "out of memory");
         if (!dm_task_run(t) || !dm_task_get_info(t, &info))
-                return fail(err, dm_task_get_errno(t), "look at", vg, lv);
+                return cannot(err, dm_task_get_errno(t), "look at", vg, lv);
         if (info.exists) {
                 const char *uuid = dm_task_get_uuid(t);
 
@@ -108,7 +113,7 @@ int dm_lookup(const char *vg, const char *lv, DmDevice *ret, struct storaged_err
                 d.n_open = info.open_count > 0 ? (unsigned) info.open_count : 0;
                 (void) snprintf(d.uuid, sizeof(d.uuid), "%s", uuid ? uuid : "");
                 if (read_table(vg, lv, &d) < 0)
-                        return fail(err, EIO, "read the table of", vg, lv);
+                        return cannot(err, EIO, "read the table of", vg, lv);
         }
         *ret = d;
         return 0;
@@ -142,11 +147,11 @@ int dm_remove(const char *vg, const char *lv, struct storaged_error *err)
         if (r < 0)
                 return error_set(err, r, "out of memory");
         if (!dm_task_retry_remove(t) || !dm_task_set_cookie(t, &cookie, 0))
-                return fail(err, EIO, "remove", vg, lv);
+                return cannot(err, EIO, "remove", vg, lv);
         is_done = dm_task_run(t);
         (void) dm_udev_wait(cookie); /* also after a failure: it gives the cookie back */
         if (!is_done && dm_task_get_errno(t) != ENXIO)
-                return fail(err, dm_task_get_errno(t), "remove", vg, lv);
+                return cannot(err, dm_task_get_errno(t), "remove", vg, lv);
         (void) dm_task_update_nodes();
         return 0;
 }
@@ -173,7 +178,7 @@ int dm_make_error(const char *vg, const char *lv, struct storaged_error *err)
                 if (steps[i] == DM_DEVICE_SUSPEND)
                         is_done = dm_task_no_flush(t) && dm_task_skip_lockfs(t);
                 if (!is_done || !dm_task_run(t))
-                        return fail(err, dm_task_get_errno(t), "cut off", vg, lv);
+                        return cannot(err, dm_task_get_errno(t), "cut off", vg, lv);
         }
         return 0;
 }
@@ -206,7 +211,7 @@ int dm_each(const char *vg, const char *vg_uuid, DmFn fn, void *userdata, struct
         const struct dm_names *names;
         int r = 0;
 
-        dm_log_with_errno_init(be_silent);
+        dm_be_silent();
         t = dm_task_create(DM_DEVICE_LIST);
         if (!t || !dm_task_run(t) || !(names = dm_task_get_names(t)))
                 return error_set(err, -EIO, "cannot list the devices of device-mapper");

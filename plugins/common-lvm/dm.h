@@ -18,6 +18,8 @@ typedef struct DmDevice {
         char uuid[DM_UUID_MAX]; /* LVM-<VG><LV> */
 } DmDevice;
 
+/* libdevmapper's own sentences go nowhere: what they would say is in the errors. */
+void dm_be_silent(void);
 /* What the kernel has under the name of VG/LV; not there is an answer (exists false). */
 int dm_lookup(const char *vg, const char *lv, DmDevice *ret, STORAGED_ERR);
 /* Whether the device is of that VG; *ret_lv: the LV's UUID, within d->uuid. The VG's UUID may have dashes;

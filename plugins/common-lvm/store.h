@@ -72,6 +72,9 @@ int lvm_remove(Lvm *l, const char *name, STORAGED_ERR);
 /* Another name, with the tag of its guest: the new one first, so that the volume is never without. */
 int lvm_move(Lvm *l, STORAGED_VOL, uint32_t vmid, const char *to, STORAGED_ERR);
 
+/* /dev/VG/LV, active or not. */
+int lvm_device_path(const Lvm *l, const char *lv, char *ret, size_t ret_size, STORAGED_ERR);
+
 /* --- activate.c */
 enum LvmHold { LVM_NOT_HELD = 0, LVM_HELD_BEFORE, LVM_HELD_NOW };
 
@@ -88,7 +91,10 @@ int lvm_forget(Lvm *l, const char *name, STORAGED_ERR);
 /* Waits out and refuses: somebody on this node has the volume open. */
 int lvm_refuse_open(Lvm *l, const char *name, STORAGED_ERR);
 
-/* --- stream.c: the LV is active here */
+/* --- stream.c: while bytes flow the LV is active here */
+/* What any import begins with: the volume's name, the stream, its size (s->total). */
+int lvm_import_begin(Lvm *l, const struct storaged_import_spec *spec, STORAGED_VOL, uint32_t format, int fd, Stream *s,
+                     char ret_name[static LVM_NAME_MAX], STORAGED_ERR);
 int lvm_export_raw(Lvm *l, const char *name, uint64_t bytes, Stream *s, STORAGED_ERR);
 int lvm_import_raw(Lvm *l, const char *name, uint64_t size, Stream *s, STORAGED_ERR);
 /* -EIO and the sentence: the stream ended early. */

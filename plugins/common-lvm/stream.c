@@ -56,6 +56,34 @@ int lvm_export_raw(Lvm *l, const char *name, uint64_t bytes, Stream *s, struct s
 
 /* --- inwards */
 
+int lvm_import_begin(Lvm *l, const struct storaged_import_spec *spec, STORAGED_VOL, uint32_t format, int fd, Stream *s,
+                     char ret_name[static LVM_NAME_MAX], struct storaged_error *err)
+{
+        uint64_t size = 0;
+        int r = 0;
+
+        if (strcmp(spec->stream_format, "raw+size") != 0)
+                return error_set_param(err, -EOPNOTSUPP, "format",
+                                       "a stream %.32s cannot become volume \"%s\" on %s; raw+size can",
+                                       spec->stream_format, vol->volname, l->fs.kind->type);
+        r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+        if (r == 0)
+                r = lvm_new_name(l, vol->vmid, format, vol->name, ret_name, err);
+        if (r == -EEXIST && spec->allow_rename)
+                r = lvm_new_name(l, vol->vmid, format, NULL, ret_name, err);
+        if (r == 0)
+                r = stream_init(s, &l->fs, fd, err);
+        if (r == 0)
+                r = stream_read_size(s, &size, err);
+        if (r < 0)
+                return r;
+        if (size == 0)
+                return error_set(err, -EINVAL, "storage \"%s\": the stream says that the volume has 0 bytes",
+                                 l->storage);
+        s->total = size;
+        return 0;
+}
+
 int lvm_refuse_short(Lvm *l, uint64_t got, uint64_t wanted, struct storaged_error *err)
 {
         return error_set(err, -EIO, "storage \"%s\": the stream ended after %llu of %llu bytes; nothing was kept",

@@ -54,6 +54,14 @@ int lvm_find(Lvm *l, const char *name, const VgLv **ret, struct storaged_error *
         return 0;
 }
 
+int lvm_device_path(const Lvm *l, const char *lv, char *ret, size_t ret_size, struct storaged_error *err)
+{
+        int n = snprintf(ret, ret_size, "/dev/%s/%s", l->vg, lv);
+
+        return n < 0 || (size_t) n >= ret_size ? error_set(err, -ENAMETOOLONG, "the path of volume %s is too long", lv)
+                                               : 0;
+}
+
 /* --- listing */
 
 static int by_number(const void *a, const void *b)

@@ -18,6 +18,7 @@
 
 #include <storaged/cleanup.h>
 
+#include "common-lvm/dm.h"
 #include "common/text.h"
 
 #define CONF "/etc/lvm/lvm.conf"
@@ -124,21 +125,12 @@ static void count_devices(const struct storaged_host *host, HostLvm *h)
                 h->n_devices++;
 }
 
-static void be_silent(int level, const char *file, int line, int code, const char *fmt, ...)
-{
-        (void) level;
-        (void) file;
-        (void) line;
-        (void) code;
-        (void) fmt;
-}
-
 void host_lvm_read(const struct storaged_host *host, HostLvm *ret)
 {
         char path[PATH_MAX];
         HostLvm h = { 0 };
 
-        dm_log_with_errno_init(be_silent);
+        dm_be_silent();
         read_conf(host, CONF, &h);
         read_conf(host, LOCAL, &h); /* it has the last word */
         count_devices(host, &h);

@@ -14,6 +14,7 @@
 
 #include <storaged/cleanup.h>
 
+#include "common-lvm/dm.h"
 #include "common/text.h"
 
 #define SIZE_MAX_BYTES (1u << 20)
@@ -24,9 +25,11 @@ DEFINE_CLEANUP(struct dm_config_tree *, dm_config_destroy)
 
 static int parse(const char *path, const char *text, LvmLocal *ret, struct storaged_error *err)
 {
-        AUTO(dm_config_destroyp) struct dm_config_tree *t = dm_config_from_string(text);
+        AUTO(dm_config_destroyp) struct dm_config_tree *t = NULL;
         int64_t id;
 
+        dm_be_silent();
+        t = dm_config_from_string(text);
         if (!t)
                 return error_set(err, -EPROTO, "%s is not in LVM's syntax; lvmconfig --validate says where", path);
         id = dm_config_find_int64(t->root, HOST_ID, 0);

@@ -138,35 +138,17 @@ int lvm_import_stream(void *self, const struct storaged_import_spec *spec, STORA
         bool is_qcow2 = format == STORAGED_FORMAT_QCOW2;
         AUTO(stream_deinit) Stream s = { 0 };
         char name[LVM_NAME_MAX];
-        uint64_t size = 0;
-        int r;
+        int r = lvm_import_begin(l, spec, vol, format, fd, &s, name, err);
 
-        if (strcmp(spec->stream_format, "raw+size") != 0)
-                return error_set_param(err, -EOPNOTSUPP, "format",
-                                       "a stream %.32s cannot become volume \"%s\" on lvm; raw+size can",
-                                       spec->stream_format, vol->volname);
-        r = vg_refresh(&l->state, &l->cmd, l->vg, err);
-        if (r == 0)
-                r = lvm_new_name(l, vol->vmid, format, vol->name, name, err);
-        if (r == -EEXIST && spec->allow_rename)
-                r = lvm_new_name(l, vol->vmid, format, NULL, name, err);
-        if (r == 0)
-                r = stream_init(&s, &l->fs, fd, err);
-        if (r == 0)
-                r = stream_read_size(&s, &size, err);
         if (r < 0)
                 return r;
-        if (size == 0)
-                return error_set(err, -EINVAL, "storage \"%s\": the stream says that the volume has 0 bytes",
-                                 l->storage);
-        s.total = size;
-        r = unfinished_make(l, name, vol->vmid, size, is_qcow2, err);
+        r = unfinished_make(l, name, vol->vmid, s.total, is_qcow2, err);
         vg_forget(&l->state);
         if (r < 0)
                 return r;
         r = lvm_fault(l, "import.created", err);
         if (r == 0)
-                r = is_qcow2 ? import_qcow2(l, name, size, &s, err) : lvm_import_raw(l, name, size, &s, err);
+                r = is_qcow2 ? import_qcow2(l, name, s.total, &s, err) : lvm_import_raw(l, name, s.total, &s, err);
         if (r == 0)
                 r = lvm_fault(l, "import.written", err);
         if (r == 0)

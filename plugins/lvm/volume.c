@@ -21,16 +21,9 @@ int lvm_path(void *self, STORAGED_VOL, const char *snap, char *ret, size_t ret_s
 {
         const Lvm *l = self;
         char lv[LVM_NAME_MAX];
-        int n, r = 0;
+        int r = snap ? lvm_snapshot_name(vol, snap, lv, err) : 0;
 
-        if (snap)
-                r = lvm_snapshot_name(vol, snap, lv, err);
-        if (r < 0)
-                return r;
-        n = snprintf(ret, ret_size, "/dev/%s/%s", l->vg, snap ? lv : vol->name);
-        return n < 0 || (size_t) n >= ret_size
-                       ? error_set(err, -ENAMETOOLONG, "the path of volume %s is too long", vol->name)
-                       : 0;
+        return r < 0 ? r : lvm_device_path(l, snap ? lv : vol->name, ret, ret_size, err);
 }
 
 /* --- making */

@@ -18,15 +18,6 @@
 DEFINE_CLEANUP(struct dm_task *, dm_task_destroy)
 DEFINE_CLEANUP(struct dm_pool *, dm_pool_destroy)
 
-static void be_silent(int level, const char *file, int line, int code, const char *fmt, ...)
-{
-        (void) level;
-        (void) file;
-        (void) line;
-        (void) code;
-        (void) fmt;
-}
-
 typedef struct Target {
         char *params; /* within the task */
         uint64_t length;
@@ -40,7 +31,7 @@ static int ask(int what, const char *vg, const char *lv, const char *layer, cons
         char *name = dm_build_dm_name(mem, vg, lv, layer), *found = NULL, *params = NULL;
         uint64_t start = 0, length = 0;
 
-        dm_log_with_errno_init(be_silent);
+        dm_be_silent();
         t = name ? dm_task_create(what) : NULL;
         /* Without the flush that a status otherwise does: it would wait for a pool that is full. */
         if (!t || !dm_task_set_name(t, name) || !dm_task_no_flush(t))

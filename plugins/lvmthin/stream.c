@@ -58,38 +58,22 @@ int thin_import_stream(void *self, const struct storaged_import_spec *spec, STOR
         AUTO(stream_deinit) Stream s = { 0 };
         PoolState pool = { 0 };
         char name[LVM_NAME_MAX];
-        uint64_t size = 0;
-        int r;
+        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
 
-        if (strcmp(spec->stream_format, "raw+size") != 0)
-                return error_set_param(err, -EOPNOTSUPP, "format",
-                                       "a stream %.32s cannot become volume \"%s\" on lvmthin; raw+size can",
-                                       spec->stream_format, vol->volname);
-        r = vg_refresh(&l->state, &l->cmd, l->vg, err);
         if (r == 0)
                 r = thin_repair(l, err);
         if (r == 0)
-                r = lvm_new_name(l, vol->vmid, STORAGED_FORMAT_RAW, vol->name, name, err);
-        if (r == -EEXIST && spec->allow_rename)
-                r = lvm_new_name(l, vol->vmid, STORAGED_FORMAT_RAW, NULL, name, err);
-        if (r == 0)
                 r = pool_look(l->vg, l->pool, &pool, err);
         if (r == 0)
-                r = stream_init(&s, &l->fs, fd, err);
-        if (r == 0)
-                r = stream_read_size(&s, &size, err);
+                r = lvm_import_begin(l, spec, vol, STORAGED_FORMAT_RAW, fd, &s, name, err);
         if (r < 0)
                 return r;
-        if (size == 0)
-                return error_set(err, -EINVAL, "storage \"%s\": the stream says that the volume has 0 bytes",
-                                 l->storage);
-        s.total = size;
         l->skips_zeroes = pool.is_zeroing;
-        r = unfinished_make(l, name, vol->vmid, size, false, err);
+        r = unfinished_make(l, name, vol->vmid, s.total, false, err);
         vg_forget(&l->state);
         if (r < 0)
                 return r;
-        r = write_volume(l, name, size, &s, err);
+        r = write_volume(l, name, s.total, &s, err);
         if (r < 0) {
                 (void) lvm_remove(l, name, NULL); /* the first failure is the one to tell */
                 return r;

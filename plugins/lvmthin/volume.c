@@ -15,16 +15,9 @@ int thin_path(void *self, STORAGED_VOL, const char *snap, char *ret, size_t ret_
 {
         const Lvm *l = self;
         char lv[LVM_NAME_MAX];
-        int n, r = 0;
+        int r = snap ? thin_snapshot_name(vol, snap, lv, err) : 0;
 
-        if (snap)
-                r = thin_snapshot_name(vol, snap, lv, err);
-        if (r < 0)
-                return r;
-        n = snprintf(ret, ret_size, "/dev/%s/%s", l->vg, snap ? lv : vol->name);
-        return n < 0 || (size_t) n >= ret_size
-                       ? error_set(err, -ENAMETOOLONG, "the path of volume %s is too long", vol->name)
-                       : 0;
+        return r < 0 ? r : lvm_device_path(l, snap ? lv : vol->name, ret, ret_size, err);
 }
 
 /* What a change begins with: the group as it is, what crashes left finished, the volume found. */

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "common-lvm/dm.c"
 #include "lvm/host-lvm.c"
 
 #include "base/fs.h"

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common-lvm/dm.c"
 #include "lvm/lvmlocal.c"
 
 #include "base/fs.h"
