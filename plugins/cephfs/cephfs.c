@@ -27,16 +27,9 @@ typedef struct CephStore {
         CephFs fs;
         char *options; /* of the mount, or "" */
         bool is_fuse;
-        int mount_id; /* of the mount that files.data stands on */
 } CephStore;
 
 /* --- planes */
-
-/* The tree of the mount keeps the mount busy, so it is let go of when nobody needs it. */
-static void release_mount(CephStore *s)
-{
-        s->files.data = tree_free(s->files.data);
-}
 
 /* 1: some CephFS is mounted there, 0: nothing is. Anything else there is an error that names it. */
 static int find_mount(CephStore *s, int *ret_id, STORAGED_ERR)
@@ -76,7 +69,7 @@ static int drop_dead_mount(CephStore *s, STORAGED_ERR)
         if (r != -ENOTCONN)
                 return r < 0 ? error_set_param(err, r, why.param, "%s", why.text) : 1;
         s->files.host->log(s->files.host->handle, STORAGED_LOG_WARNING, "%s; it is mounted anew", why.text);
-        release_mount(s);
+        filestore_release_mount(&s->files);
         r = mount_detach(s->files.path, &why);
         return r < 0 ? error_set(err, r, "storage '%s': %s", s->files.storage, why.text) : 0;
 }
@@ -96,19 +89,11 @@ static int open_mount(CephStore *s, STORAGED_ERR)
         if (r < 0)
                 return r;
         if (r == 0) {
-                release_mount(s);
+                filestore_release_mount(&s->files);
                 return error_set(err, -ENOTCONN, "storage '%s': not mounted on '%s': activate the storage",
                                  s->files.storage, s->files.path);
         }
-        if (s->files.data && s->mount_id == id)
-                return 0;
-        release_mount(s);
-        r = tree_local_new(s->files.path, &s->files.data);
-        if (r < 0)
-                return error_set(err, r, "storage '%s': cannot open the mount '%s': %s", s->files.storage,
-                                 s->files.path, strerror(-r));
-        s->mount_id = id;
-        return 0;
+        return filestore_take_mount(&s->files, id, err);
 }
 
 static int reach_within(CephStore *s, unsigned planes, unsigned limit_ms, STORAGED_ERR)
@@ -232,7 +217,7 @@ static int cephstore_deactivate_storage(void *self, STORAGED_ERR)
         CephStore *s = self;
         int id = -1, r;
 
-        release_mount(s);
+        filestore_release_mount(&s->files);
         r = find_mount(s, &id, err);
         if (r <= 0)
                 return r;
@@ -340,7 +325,7 @@ static int cephstore_probe(void *self, STORAGED_ERR)
 {
         CephStore *s = self;
 
-        release_mount(s);
+        filestore_release_mount(&s->files);
         return cephfs_check(&s->fs, CEPH_STATUS_MS, err);
 }
 
@@ -425,31 +410,8 @@ static struct storaged_plugin cephfs_plugin = {
         .deactivate_storage = cephstore_deactivate_storage,
         .probe = cephstore_probe,
         .status = cephstore_status,
-        .health = filestore_health,
-        .repair = filestore_repair,
         .identify = cephstore_identify,
-
-        .list = filestore_list,
-        .stat = filestore_stat,
-        .alloc = filestore_alloc,
-        .free = filestore_free,
-        .resize = filestore_resize,
-        .path = filestore_path,
-        .activate_volume = filestore_activate_volume,
-        .deactivate_volume = filestore_deactivate_volume,
-        .holders = filestore_holders,
-        .snapshot = filestore_snapshot,
-        .rollback = filestore_rollback,
-        .delete_snapshot = filestore_delete_snapshot,
-        .list_snapshots = filestore_list_snapshots,
-        .clone = filestore_clone,
-        .template = filestore_template,
-        .rename = filestore_rename,
-        .export_stream = filestore_export_stream,
-        .import_stream = filestore_import_stream,
-        .upload = filestore_upload,
-        .set_notes = filestore_set_notes,
-        .set_protected = filestore_set_protected,
+        FILESTORE_OPERATIONS,
 };
 
 STORAGED_REGISTER(cephfs_plugin)

@@ -47,7 +47,8 @@ int filestore_alloc(void *self, const struct storaged_alloc_spec *spec, char ret
         r = spec->format == STORAGED_FORMAT_SUBVOL ? 0 : check_size("size", spec->bytes, err);
         if (r < 0)
                 return r;
-        r = store_reach(fs, is_control_only(fs, spec->format) ? FILESTORE_CONTROL : FILESTORE_CONTROL | FILESTORE_DATA,
+        r = store_reach(fs,
+                        FILESTORE_CONTROL | FILESTORE_CHANGE | (is_control_only(fs, spec->format) ? 0 : FILESTORE_DATA),
                         err);
         if (r < 0)
                 return r;
@@ -152,7 +153,7 @@ int filestore_resize(void *self, STORAGED_VOL, uint64_t bytes, struct storaged_e
         r = check_size("size", bytes, err);
         if (r < 0)
                 return r;
-        r = store_reach(fs, is_control ? FILESTORE_CONTROL : FILESTORE_CONTROL | FILESTORE_DATA, err);
+        r = store_reach(fs, FILESTORE_CONTROL | FILESTORE_CHANGE | (is_control ? 0 : FILESTORE_DATA), err);
         if (r < 0)
                 return r;
         r = layout_path(fs, vol, rel, err);

@@ -136,6 +136,26 @@ void filestore_deinit(FileStore *fs)
         fs->path = fs->storage = NULL;
 }
 
+void filestore_release_mount(FileStore *fs)
+{
+        fs->data = tree_free(fs->data);
+}
+
+int filestore_take_mount(FileStore *fs, int id, struct storaged_error *err)
+{
+        int r;
+
+        if (fs->data && fs->mount_id == id)
+                return 0;
+        filestore_release_mount(fs);
+        r = tree_local_new(fs->path, &fs->data);
+        if (r < 0)
+                return error_set(err, r, "storage '%s': cannot open the mount '%s': %s", fs->storage, fs->path,
+                                 strerror(-r));
+        fs->mount_id = id;
+        return 0;
+}
+
 int filestore_check_config(const struct storaged_config *config, struct storaged_error *err)
 {
         char *dirs[LAYOUT_N_CONTENTS] = { NULL };

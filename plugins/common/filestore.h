@@ -3,7 +3,7 @@
 /*
  * A storage made of files: all that dir, nfs and their like do with guest images, ISO files, templates and
  * backups once there is a directory tree. A plugin embeds a FileStore as the FIRST member of its own struct and
- * names the functions below directly in its table of operations (`self` points to that struct).
+ * has FILESTORE_OPERATIONS in its table of operations (`self` points to that struct).
  *
  * Two planes: the control tree lists, stats, makes, names and removes files; the data tree (always local: a
  * directory of the kernel, for nfs the mount) is where qemu-img, qemu-nbd, tar and the streams work. For dir they
@@ -19,6 +19,7 @@ typedef struct ImageCache ImageCache;
 enum FileStorePlane {
         FILESTORE_CONTROL = 1 << 0,
         FILESTORE_DATA = 1 << 1,
+        FILESTORE_CHANGE = 1 << 2, /* with CONTROL: names are going to be made, changed or removed there */
 };
 
 /* What makes one kind of file storage differ from another. */
@@ -37,6 +38,7 @@ struct FileStore {
         char *path;             /* absolute local path of the data plane's root, no slash at the end */
         Tree *control;          /* owned; NULL until reach() */
         Tree *data;             /* owned unless == control; local; NULL until reach() */
+        int mount_id;           /* of the mount that data stands on, for kinds that mount */
         char *dirs[8];          /* content bit number -> directory relative to the root (content-dirs or the default) */
         uint32_t contents;      /* mask, as configured */
         uint32_t preallocation; /* enum FileStorePreallocation */
@@ -53,6 +55,12 @@ int filestore_init(FileStore *fs, const FileStoreKind *kind, const struct storag
                    const struct storaged_config *config, STORAGED_ERR);
 /* Frees the trees too. Fine on a zeroed or half-made one. */
 void filestore_deinit(FileStore *fs);
+/*
+ * For kinds whose data plane is a mount. The tree of a mount keeps it busy, so it is let go of when nobody needs it.
+ * The mount `id` (of mount_find()) is the one at fs->path.
+ */
+int filestore_take_mount(FileStore *fs, int id, STORAGED_ERR);
+void filestore_release_mount(FileStore *fs);
 /* The part of check_config that all kinds share: content-dirs, preallocation, format. */
 int filestore_check_config(const struct storaged_config *config, STORAGED_ERR);
 /*
@@ -97,6 +105,16 @@ int filestore_upload(void *self, const struct storaged_upload_spec *spec, char r
                      STORAGED_ERR);
 int filestore_set_notes(void *self, STORAGED_VOL, const char *notes, STORAGED_ERR);
 int filestore_set_protected(void *self, STORAGED_VOL, bool is_protected, STORAGED_ERR);
+
+#define FILESTORE_OPERATIONS                                                                                    \
+        .health = filestore_health, .repair = filestore_repair, .list = filestore_list, .stat = filestore_stat, \
+        .alloc = filestore_alloc, .free = filestore_free, .resize = filestore_resize, .path = filestore_path,   \
+        .activate_volume = filestore_activate_volume, .deactivate_volume = filestore_deactivate_volume,         \
+        .holders = filestore_holders, .snapshot = filestore_snapshot, .rollback = filestore_rollback,           \
+        .delete_snapshot = filestore_delete_snapshot, .list_snapshots = filestore_list_snapshots,               \
+        .clone = filestore_clone, .template = filestore_template, .rename = filestore_rename,                   \
+        .export_stream = filestore_export_stream, .import_stream = filestore_import_stream,                     \
+        .upload = filestore_upload, .set_notes = filestore_set_notes, .set_protected = filestore_set_protected
 
 /* Rows of the feature table that all kinds share; the nfs plugin leaves subvol out. */
 extern const struct storaged_feature_row filestore_features[];

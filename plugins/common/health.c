@@ -100,7 +100,7 @@ int filestore_repair(void *self, const char *code, bool dry_run, storaged_findin
 
         if (strcmp(code, CODE_STALE) != 0)
                 return error_set_param(err, -EOPNOTSUPP, "code", "there is no safe repair for \"%.64s\"", code);
-        r = store_reach(fs, FILESTORE_CONTROL, err);
+        r = store_reach(fs, FILESTORE_CONTROL | (dry_run ? 0 : FILESTORE_CHANGE), err);
         if (r < 0)
                 return r;
         r = store_each_leftover(fs, tell_ours, &c);

@@ -61,12 +61,12 @@ void notes_remove_sidecars(FileStore *fs, const char *rel)
                 (void) fs->control->ops->unlink(fs->control, path);
 }
 
-/* The archive's path, if it is one and there. */
+/* What a change beside an archive begins with: its path, if it is one and there. */
 static int find_archive(FileStore *fs, STORAGED_VOL, const char *what, char rel[static TREE_PATH_MAX],
                         struct storaged_error *err)
 {
         TreeAttr attr;
-        int r = store_reach(fs, FILESTORE_CONTROL, err);
+        int r = store_reach(fs, FILESTORE_CONTROL | FILESTORE_CHANGE, err);
 
         if (r < 0)
                 return r;

@@ -116,7 +116,7 @@ int filestore_free(void *self, STORAGED_VOL, struct storaged_error *err)
         FileStore *fs = self;
         char rel[TREE_PATH_MAX];
         TreeAttr attr, side;
-        int r = store_reach(fs, FILESTORE_CONTROL, err);
+        int r = store_reach(fs, FILESTORE_CONTROL | FILESTORE_CHANGE, err);
 
         if (r < 0)
                 return r;

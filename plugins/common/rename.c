@@ -84,7 +84,7 @@ int filestore_rename(void *self, STORAGED_VOL, uint32_t vmid, const char *name,
         if (!layout_is_image(vol))
                 return error_set(err, -EOPNOTSUPP, "volume \"%s\" is no guest image and cannot be renamed",
                                  vol->volname);
-        r = store_reach(fs, FILESTORE_CONTROL, err);
+        r = store_reach(fs, FILESTORE_CONTROL | FILESTORE_CHANGE, err);
         if (r == 0)
                 r = layout_path(fs, vol, rel, err);
         if (r < 0)

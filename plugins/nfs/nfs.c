@@ -32,16 +32,9 @@ typedef struct Nfs {
         Link link;
         char *export_path;
         char *options; /* of mount -o, or "" */
-        int mount_id;  /* of the mount that fs.data stands on */
 } Nfs;
 
 /* --- planes */
-
-/* The tree of the mount keeps the mount busy, so it is let go of when nobody needs it. */
-static void release_mount(Nfs *n)
-{
-        n->fs.data = tree_free(n->fs.data);
-}
 
 /* 1 and *ret: our export is mounted; 0: nothing is. Anything else there is an error that names it. */
 static int find_mount(Nfs *n, MountInfo *ret, STORAGED_ERR)
@@ -88,19 +81,11 @@ static int open_mount(Nfs *n, STORAGED_ERR)
         if (r < 0)
                 return r;
         if (r == 0) {
-                release_mount(n);
+                filestore_release_mount(&n->fs);
                 tell_not_mounted(n, why, sizeof(why));
                 return error_set(err, -ENOTCONN, "storage '%s': %s", n->fs.storage, why);
         }
-        if (n->fs.data && n->mount_id == m.id)
-                return 0;
-        release_mount(n);
-        r = tree_local_new(n->fs.path, &n->fs.data);
-        if (r < 0)
-                return error_set(err, r, "storage '%s': cannot open the mount '%s': %s", n->fs.storage, n->fs.path,
-                                 strerror(-r));
-        n->mount_id = m.id;
-        return 0;
+        return filestore_take_mount(&n->fs, m.id, err);
 }
 
 /* The sentences of the connection know server and export; here the storage's name is put before them. */
@@ -136,7 +121,9 @@ static int nfs_reach(FileStore *fs, unsigned planes, STORAGED_ERR)
                 if (r < 0)
                         return error_set(err, r, "no memory");
         }
-        return planes & FILESTORE_DATA ? open_mount(n, err) : 0;
+        /* The control tree changes things by way of the mount: what is wrong with it is said before anything is begun.
+         */
+        return planes & (FILESTORE_DATA | FILESTORE_CHANGE) ? open_mount(n, err) : 0;
 }
 
 static const FileStoreKind nfs_kind = {
@@ -263,7 +250,7 @@ static int nfs_deactivate_storage(void *self, STORAGED_ERR)
         struct storaged_error why = STORAGED_ERROR_INIT;
         int r;
 
-        release_mount(n);
+        filestore_release_mount(&n->fs);
         r = find_mount(n, &m, err);
         if (r <= 0)
                 return r;
@@ -279,7 +266,7 @@ static int nfs_probe(void *self, STORAGED_ERR)
 {
         Nfs *n = self;
 
-        release_mount(n);
+        filestore_release_mount(&n->fs);
         return check_server(n, err);
 }
 
@@ -343,105 +330,6 @@ static int nfs_identify(void *self, const struct storaged_identify_spec *spec, s
                         n->link.addr, n->link.version);
         *ret = id;
         return 0;
-}
-
-/*
- * --- changes
- *
- * Some of the file store's operations need no more than the control tree. Here that tree changes things by way of
- * the mount, so these ask for it first: the answer then says what is wrong, before anything was begun.
- */
-
-static int need_mount(void *self, STORAGED_ERR)
-{
-        return nfs_reach(self, FILESTORE_CONTROL | FILESTORE_DATA, err);
-}
-
-static int nfs_repair(void *self, const char *code, bool dry_run, storaged_finding_fn fn, void *userdata, STORAGED_ERR)
-{
-        int r = dry_run ? 0 : need_mount(self, err);
-
-        return r < 0 ? r : filestore_repair(self, code, dry_run, fn, userdata, err);
-}
-
-static int nfs_alloc(void *self, const struct storaged_alloc_spec *spec, char ret_volname[static STORAGED_VOLNAME_MAX],
-                     STORAGED_ERR)
-{
-        int r = need_mount(self, err);
-
-        return r < 0 ? r : filestore_alloc(self, spec, ret_volname, err);
-}
-
-static int nfs_free(void *self, STORAGED_VOL, STORAGED_ERR)
-{
-        int r = need_mount(self, err);
-
-        return r < 0 ? r : filestore_free(self, vol, err);
-}
-
-static int nfs_resize(void *self, STORAGED_VOL, uint64_t bytes, STORAGED_ERR)
-{
-        int r = need_mount(self, err);
-
-        return r < 0 ? r : filestore_resize(self, vol, bytes, err);
-}
-
-static int nfs_snapshot(void *self, STORAGED_VOL, const char *snap, STORAGED_ERR)
-{
-        int r = need_mount(self, err);
-
-        return r < 0 ? r : filestore_snapshot(self, vol, snap, err);
-}
-
-static int nfs_rollback(void *self, STORAGED_VOL, const char *snap, STORAGED_ERR)
-{
-        int r = need_mount(self, err);
-
-        return r < 0 ? r : filestore_rollback(self, vol, snap, err);
-}
-
-static int nfs_delete_snapshot(void *self, STORAGED_VOL, const char *snap, STORAGED_ERR)
-{
-        int r = need_mount(self, err);
-
-        return r < 0 ? r : filestore_delete_snapshot(self, vol, snap, err);
-}
-
-static int nfs_template(void *self, STORAGED_VOL, char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR)
-{
-        int r = need_mount(self, err);
-
-        return r < 0 ? r : filestore_template(self, vol, ret_volname, err);
-}
-
-static int nfs_rename_volume(void *self, STORAGED_VOL, uint32_t vmid, const char *name,
-                             char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR)
-{
-        int r = need_mount(self, err);
-
-        return r < 0 ? r : filestore_rename(self, vol, vmid, name, ret_volname, err);
-}
-
-static int nfs_upload(void *self, const struct storaged_upload_spec *spec,
-                      char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR)
-{
-        int r = need_mount(self, err);
-
-        return r < 0 ? r : filestore_upload(self, spec, ret_volname, err);
-}
-
-static int nfs_set_notes(void *self, STORAGED_VOL, const char *notes, STORAGED_ERR)
-{
-        int r = need_mount(self, err);
-
-        return r < 0 ? r : filestore_set_notes(self, vol, notes, err);
-}
-
-static int nfs_set_protected(void *self, STORAGED_VOL, bool is_protected, STORAGED_ERR)
-{
-        int r = need_mount(self, err);
-
-        return r < 0 ? r : filestore_set_protected(self, vol, is_protected, err);
 }
 
 /* --- scan */
@@ -597,31 +485,8 @@ static struct storaged_plugin nfs_plugin = {
         .deactivate_storage = nfs_deactivate_storage,
         .probe = nfs_probe,
         .status = nfs_status,
-        .health = filestore_health,
-        .repair = nfs_repair,
-
-        .list = filestore_list,
-        .stat = filestore_stat,
-        .alloc = nfs_alloc,
-        .free = nfs_free,
-        .resize = nfs_resize,
-        .path = filestore_path,
-        .activate_volume = filestore_activate_volume,
-        .deactivate_volume = filestore_deactivate_volume,
-        .holders = filestore_holders,
-        .snapshot = nfs_snapshot,
-        .rollback = nfs_rollback,
-        .delete_snapshot = nfs_delete_snapshot,
-        .list_snapshots = filestore_list_snapshots,
-        .clone = filestore_clone,
-        .template = nfs_template,
-        .rename = nfs_rename_volume,
-        .export_stream = filestore_export_stream,
-        .import_stream = filestore_import_stream,
-        .upload = nfs_upload,
-        .set_notes = nfs_set_notes,
-        .set_protected = nfs_set_protected,
         .identify = nfs_identify,
+        FILESTORE_OPERATIONS,
 };
 
 STORAGED_REGISTER(nfs_plugin)
