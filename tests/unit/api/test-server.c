@@ -3,7 +3,6 @@
 #include "api/server.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "base/str.h"
 #include "cluster/membership.h"
 #include "core/task.h"
+#include "tests/unit/scratch.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
 #define WAIT_USEC (5 * USEC_PER_SEC)
@@ -38,11 +38,10 @@ static const char *const no_cluster[] = { NULL };
 
 static int setup(void **state)
 {
-        const char *tmp = getenv("TMPDIR");
         struct storaged_error err = STORAGED_ERROR_INIT;
-        char *dir = NULL;
+        char *dir = malloc(SCRATCH_MAX);
 
-        if (str_printf(&dir, "%s/test-server-XXXXXX", tmp ? tmp : "/tmp") < 0 || !mkdtemp(dir))
+        if (!dir || !scratch_make(dir))
                 return -1;
         *state = dir;
         if (paths_init(&core.paths, dir) < 0 || sd_event_new(&core.event) < 0 || schema_new(&core.schema) < 0 ||
@@ -50,14 +49,6 @@ static int setup(void **state)
             config_parse(core.schema, "", 0, &core.config) < 0)
                 return -1;
         return task_store_new(&core.tasks, &core.paths, core.node, core.event, &err);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void) st;
-        (void) type;
-        (void) ftw;
-        return remove(path);
 }
 
 static int teardown(void **state)
@@ -69,7 +60,7 @@ static int teardown(void **state)
         core.members = membership_free(core.members);
         core.event = sd_event_unref(core.event);
         paths_deinit(&core.paths);
-        (void) nftw(*state, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        (void) scratch_remove(*state);
         free(*state);
         return 0;
 }

@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "tests/unit/scratch.h"
 
 #define SHA1_OF_ABC "a9993e364706816aba3e25717850c26c9cd0d89d"
 
@@ -22,27 +22,17 @@ static Paths paths;
 
 static int setup(void **state)
 {
-        const char *tmp = getenv("TMPDIR");
-        char *dir = NULL;
+        char *dir = malloc(SCRATCH_MAX);
 
-        if (str_printf(&dir, "%s/test-upload-XXXXXX", tmp ? tmp : "/tmp") < 0 || !mkdtemp(dir) ||
-            paths_init(&paths, dir) < 0)
+        if (!dir || !scratch_make(dir) || paths_init(&paths, dir) < 0)
                 return -1;
         *state = dir;
         return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void) st;
-        (void) type;
-        (void) ftw;
-        return remove(path);
-}
-
 static int teardown(void **state)
 {
-        int r = nftw(*state, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        int r = scratch_remove(*state);
 
         paths_deinit(&paths);
         free(*state);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fileid.h"
+#include "tests/unit/scratch.h"
 
 /*
  * File systems stamp births with the kernel's coarse clock, or with the finest time it has given to anybody, whichever
@@ -33,11 +34,11 @@ static void wait_until_past(int64_t born_ns)
 
 static void made_anew_is_another_one(void **state)
 {
-        char top[] = "/tmp/test-fileid-XXXXXX", path[64];
+        char top[SCRATCH_MAX], path[96];
         FileId first, same, second;
 
         (void) state;
-        assert_non_null(mkdtemp(top));
+        assert_non_null(scratch_make(top));
         (void) snprintf(path, sizeof(path), "%s/d", top);
         assert_int_equal(fileid_get(path, &first), -ENOENT);
         for (unsigned i = 0; i < 200; i++) { /* numbers of inodes are used again at once */

@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,8 +20,9 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "tests/unit/scratch.h"
 
-static char dir[512], file[600];
+static char dir[SCRATCH_MAX], file[600];
 static bool fail_fsync;
 
 int __wrap_fsync(int fd);
@@ -38,29 +38,18 @@ int __wrap_fsync(int fd)
 
 static int setup(void **state)
 {
-        const char *tmp = getenv("TMPDIR");
-
         (void) state;
-        (void) snprintf(dir, sizeof(dir), "%s/storaged-fs-XXXXXX", tmp ? tmp : "/tmp");
-        if (!mkdtemp(dir))
+        if (!scratch_make(dir))
                 return -1;
         (void) snprintf(file, sizeof(file), "%s/file", dir);
         fail_fsync = false;
         return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void) st;
-        (void) type;
-        (void) ftw;
-        return remove(path);
-}
-
 static int teardown(void **state)
 {
         (void) state;
-        return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        return scratch_remove(dir);
 }
 
 static size_t count_entries(void)

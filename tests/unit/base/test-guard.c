@@ -18,10 +18,11 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/guard.h"
+#include "tests/unit/scratch.h"
 
 int __wrap_statfs(const char *path, struct statfs *st);
 
-static char dir[64];
+static char dir[SCRATCH_MAX];
 static atomic_bool is_hanging, is_away;
 static atomic_int n_to_hang; /* of the calls that come, so many hang */
 
@@ -64,8 +65,7 @@ static void wait_idle(void)
 static int make_dir(void **state)
 {
         (void) state;
-        (void) snprintf(dir, sizeof(dir), "/tmp/storaged-guard-XXXXXX");
-        return mkdtemp(dir) && guard_set(dir) == 0 ? 0 : -1;
+        return scratch_make(dir) && guard_set(dir) == 0 ? 0 : -1;
 }
 
 static int drop_dir(void **state)

@@ -24,6 +24,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "cli/follow.h"
+#include "tests/unit/scratch.h"
 
 #define NODE "/api2/json/nodes/localhost"
 #define UPID "UPID:n1:00000001:00000002:00000003:imgcopy:st:root@pam:"
@@ -38,7 +39,7 @@ typedef struct Scripted {
 } Scripted;
 
 static struct {
-        char dir[64], socket[128];
+        char dir[SCRATCH_MAX], socket[108];
         int listen_fd;
         pthread_t thread;
         Scripted *script;
@@ -153,17 +154,16 @@ static int setup(void **state)
 {
         struct sockaddr_un a = { .sun_family = AF_UNIX };
         sigset_t mask, old;
+        char run[96];
 
         (void) state;
         memset(&fake, 0, sizeof(fake));
         (void) pthread_mutex_init(&fake.mutex, NULL);
         (void) pthread_cond_init(&fake.changed, NULL);
-        (void) snprintf(fake.dir, sizeof(fake.dir), "%s/pvesm-XXXXXX",
-                        getenv("TMPDIR") && strlen(getenv("TMPDIR")) < 40 ? getenv("TMPDIR") : "/tmp");
-        assert_non_null(mkdtemp(fake.dir));
-        (void) snprintf(fake.socket, sizeof(fake.socket), "%s/run/storaged", fake.dir);
-        assert_int_equal(fs_mkdir_p(fake.socket, 0700), 0);
-        (void) strcat(fake.socket, "/api.sock");
+        assert_non_null(scratch_make(fake.dir));
+        (void) snprintf(fake.socket, sizeof(fake.socket), "%s/run/storaged/api.sock", fake.dir);
+        (void) snprintf(run, sizeof(run), "%s/run/storaged", fake.dir);
+        assert_int_equal(fs_mkdir_p(run, 0700), 0);
         (void) snprintf(a.sun_path, sizeof(a.sun_path), "%s", fake.socket);
         fake.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         assert_int_equal(bind(fake.listen_fd, (struct sockaddr *) &a, sizeof(a)), 0);

@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "cluster/certs.h"
+#include "tests/unit/scratch.h"
 
 #define DAY_SEC (24 * 60 * 60)
 
@@ -34,27 +34,18 @@ time_t __wrap_time(time_t *t)
 
 static int setup(void **state)
 {
-        const char *tmp = getenv("TMPDIR");
-        char *dir = NULL;
+        char *dir = malloc(SCRATCH_MAX);
 
         clock_ahead = 0;
-        if (str_printf(&dir, "%s/test-certs-XXXXXX", tmp ? tmp : "/tmp") < 0 || !mkdtemp(dir))
+        if (!dir || !scratch_make(dir))
                 return -1;
         *state = dir;
         return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void) st;
-        (void) type;
-        (void) ftw;
-        return remove(path);
-}
-
 static int teardown(void **state)
 {
-        (void) nftw(*state, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        (void) scratch_remove(*state);
         free(*state);
         return 0;
 }

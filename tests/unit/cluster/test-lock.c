@@ -7,7 +7,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/magic.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -25,9 +24,10 @@
 #include "cluster/lock-dir.h"
 #include "cluster/lock.h"
 #include "wire/json.h"
+#include "tests/unit/scratch.h"
 
 typedef struct Fixture {
-        char root[64], cluster[80], state_a[80], state_b[80], dir[160];
+        char root[SCRATCH_MAX], cluster[80], state_a[80], state_b[80], dir[160];
         sd_event *event;
         ClusterLocks *a, *b;
 } Fixture;
@@ -92,14 +92,12 @@ static ClusterLocks *locks_open(Fixture *f, const char *state)
 static int setup(void **state)
 {
         Fixture *f = calloc(1, sizeof(*f));
-        const char *tmp = getenv("TMPDIR");
 
         log_set_max_level(LOG_CRIT);
         mkdir_error = 0;
         looks_like_fuse = false;
         n_zero_times = 0;
-        (void) snprintf(f->root, sizeof(f->root), "%s/test-lock-XXXXXX", tmp && strlen(tmp) < 30 ? tmp : "/tmp");
-        assert_non_null(mkdtemp(f->root));
+        assert_non_null(scratch_make(f->root));
         (void) snprintf(f->cluster, sizeof(f->cluster), "%s/pve", f->root);
         (void) snprintf(f->state_a, sizeof(f->state_a), "%s/a", f->root);
         (void) snprintf(f->state_b, sizeof(f->state_b), "%s/b", f->root);
@@ -111,14 +109,6 @@ static int setup(void **state)
         return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void) st;
-        (void) type;
-        (void) ftw;
-        return remove(path);
-}
-
 static int teardown(void **state)
 {
         Fixture *f = *state;
@@ -128,7 +118,7 @@ static int teardown(void **state)
         (void) cluster_locks_free(f->a);
         (void) cluster_locks_free(f->b);
         (void) sd_event_unref(f->event);
-        (void) nftw(f->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        (void) scratch_remove(f->root);
         free(f);
         return 0;
 }

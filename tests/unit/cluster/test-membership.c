@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cluster/member-source.h"
 #include "cluster/membership.h"
+#include "tests/unit/scratch.h"
 
 /* membership.c calls these; here they are the test's. */
 int __wrap_member_source_new(MemberSource **ret, const MemberEvents *e, sd_event *event);
@@ -48,7 +49,7 @@ void __wrap_member_source_reread(MemberSource *s)
 }
 
 typedef struct Fixture {
-        char dir[64], conf[96];
+        char dir[SCRATCH_MAX], conf[96];
         Membership *m;
 } Fixture;
 
@@ -63,8 +64,7 @@ static int setup(void **state)
         Fixture *f = calloc(1, sizeof(*f));
         const char *conf[] = { f->conf, NULL };
 
-        (void) snprintf(f->dir, sizeof(f->dir), "%s/test-members-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-        if (!mkdtemp(f->dir))
+        if (!scratch_make(f->dir))
                 return -1;
         (void) snprintf(f->conf, sizeof(f->conf), "%s/corosync.conf", f->dir);
         log_set_max_level(LOG_ERR);

@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +15,13 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "core/lease.h"
+#include "tests/unit/scratch.h"
 
 #define VOLUME "st:100/vm-100-disk-0.raw"
 #define AT (UINT64_C(1700000000) * USEC_PER_SEC)
 
 typedef struct Fixture {
-        char root[64];
+        char root[SCRATCH_MAX];
         Paths paths;
         char *path;
         struct storaged_error err;
@@ -30,29 +30,19 @@ typedef struct Fixture {
 static int setup(void **state)
 {
         Fixture *f = calloc(1, sizeof(*f));
-        const char *tmp = getenv("TMPDIR");
 
-        (void) snprintf(f->root, sizeof(f->root), "%s/test-lease-XXXXXX", tmp && strlen(tmp) < 30 ? tmp : "/tmp");
-        assert_non_null(mkdtemp(f->root));
+        assert_non_null(scratch_make(f->root));
         assert_int_equal(paths_init(&f->paths, f->root), 0);
         assert_true(lease_path(&f->paths, "st", "100/vm-100-disk-0.raw", false, &f->path) >= 0);
         *state = f;
         return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void) st;
-        (void) type;
-        (void) ftw;
-        return remove(path);
-}
-
 static int teardown(void **state)
 {
         Fixture *f = *state;
 
-        (void) nftw(f->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        (void) scratch_remove(f->root);
         paths_deinit(&f->paths);
         free(f->path);
         free(f);

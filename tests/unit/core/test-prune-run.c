@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "core/task.h"
 #include "core/volume.h"
 #include "wire/json.h"
+#include "tests/unit/scratch.h"
 
 #define NAME(vmid, day) "backup/vzdump-qemu-" vmid "-2026_03_" day "-10_00_00.vma.zst"
 #define ROW(volname, more) "{\"volid\":\"s1:" volname "\",\"content\":\"backup\",\"ctime\":1" more "}"
@@ -101,7 +101,7 @@ void __wrap_volume_call(Core *c, const VolumeCall *call, reply_fn fn, void *user
 }
 
 typedef struct Fixture {
-        char root[64];
+        char root[SCRATCH_MAX];
         Core core;
         json_object *reply;
         struct storaged_error err;
@@ -111,12 +111,10 @@ typedef struct Fixture {
 static int setup(void **state)
 {
         Fixture *f = calloc(1, sizeof(*f));
-        const char *tmp = getenv("TMPDIR");
 
         log_set_max_level(LOG_CRIT);
         (void) setenv("TZ", "UTC", 1);
-        (void) snprintf(f->root, sizeof(f->root), "%s/test-prune-XXXXXX", tmp && strlen(tmp) < 30 ? tmp : "/tmp");
-        assert_non_null(mkdtemp(f->root));
+        assert_non_null(scratch_make(f->root));
         assert_int_equal(paths_init(&f->core.paths, f->root), 0);
         assert_true(sd_event_new(&f->core.event) >= 0);
         f->err = (struct storaged_error) STORAGED_ERROR_INIT;
@@ -128,14 +126,6 @@ static int setup(void **state)
         return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void) st;
-        (void) type;
-        (void) ftw;
-        return remove(path);
-}
-
 static int teardown(void **state)
 {
         Fixture *f = *state;
@@ -143,7 +133,7 @@ static int teardown(void **state)
         (void) json_object_put(f->reply);
         (void) task_store_free(f->core.tasks);
         (void) sd_event_unref(f->core.event);
-        (void) nftw(f->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        (void) scratch_remove(f->root);
         paths_deinit(&f->core.paths);
         strlist_deinit(&removed);
         removed = STRLIST_INIT;

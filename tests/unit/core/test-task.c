@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,9 +19,10 @@
 #include "core/task.h"
 #include "core/upid.h"
 #include "wire/json.h"
+#include "tests/unit/scratch.h"
 
 typedef struct Fixture {
-        char root[64];
+        char root[SCRATCH_MAX];
         Paths paths;
         sd_event *event;
         TaskStore *store;
@@ -66,26 +66,16 @@ static void store_open(Fixture *f)
 static int setup(void **state)
 {
         Fixture *f = calloc(1, sizeof(*f));
-        const char *tmp = getenv("TMPDIR");
 
         log_set_max_level(LOG_CRIT);
         disk_room = -1;
         is_room_given_back = true;
-        (void) snprintf(f->root, sizeof(f->root), "%s/test-task-XXXXXX", tmp && strlen(tmp) < 30 ? tmp : "/tmp");
-        assert_non_null(mkdtemp(f->root));
+        assert_non_null(scratch_make(f->root));
         assert_int_equal(paths_init(&f->paths, f->root), 0);
         assert_true(sd_event_new(&f->event) >= 0);
         store_open(f);
         *state = f;
         return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void) st;
-        (void) type;
-        (void) ftw;
-        return remove(path);
 }
 
 static int teardown(void **state)
@@ -95,7 +85,7 @@ static int teardown(void **state)
         disk_room = -1;
         (void) task_store_free(f->store);
         (void) sd_event_unref(f->event);
-        (void) nftw(f->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        (void) scratch_remove(f->root);
         paths_deinit(&f->paths);
         free(f);
         return 0;

@@ -10,7 +10,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "core/ticket.h"
+#include "tests/unit/scratch.h"
 
 #define VOLUME "st:100/vm-100-disk-0.raw"
 #define NOW UINT64_C(1700000000)
@@ -492,14 +492,6 @@ static void asking_twice(void **state)
 
 /* --- records */
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void) st;
-        (void) type;
-        (void) ftw;
-        return remove(path);
-}
-
 static void records_and_their_list(void **state)
 {
         static const char *const bad[] = {
@@ -513,14 +505,14 @@ static void records_and_their_list(void **state)
         };
         struct storaged_error err = STORAGED_ERROR_INIT;
         AUTO(strlist_deinit) StrList list = STRLIST_INIT, again = STRLIST_INIT;
-        char root[] = "/tmp/test-ticket-XXXXXX";
+        char root[SCRATCH_MAX];
         AUTO(freep) char *path = NULL, *leftover = NULL;
         Ticket t, back;
         Paths paths;
         Lease l;
 
         (void) state;
-        assert_non_null(mkdtemp(root));
+        assert_non_null(scratch_make(root));
         assert_int_equal(paths_init(&paths, root), 0);
         assert_int_equal(ticket_list(&paths, &list), 0);
         assert_int_equal(list.n, 0);
@@ -549,7 +541,7 @@ static void records_and_their_list(void **state)
         assert_int_equal(ticket_list(&paths, &again), 0);
         assert_int_equal(again.n, 0);
         paths_deinit(&paths);
-        (void) nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        (void) scratch_remove(root);
 }
 
 int main(void)

@@ -14,6 +14,7 @@
 #include "core/host-id.h"
 #include "core/vg.h"
 #include "wire/json.h"
+#include "tests/unit/scratch.h"
 
 #define WWID "3600"
 #define GOOD                                                                                    \
@@ -99,12 +100,12 @@ static void a_number_is_a_nodes_for_ever(void **state)
 {
         static const char *const first[] = { "n2", "n1" }, *const second[] = { "n3", "n1", "n2" };
         struct storaged_error err = STORAGED_ERROR_INIT;
-        char dir[] = "/tmp/test-host-id-XXXXXX", path[128];
+        char dir[SCRATCH_MAX], path[128];
         Paths p = { .cluster = dir };
         unsigned ids[3] = { 0 }, again[3] = { 0 };
 
         (void) state;
-        assert_non_null(mkdtemp(dir));
+        assert_non_null(scratch_make(dir));
         (void) snprintf(path, sizeof(path), "%s/priv/storaged", dir);
         assert_int_equal(fs_mkdir_p(path, 0700), 0);
         assert_int_equal(host_ids_assign(&p, first, 2, ids, &err), 0);

@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "host/worker.h"
 #include "wire/json.h"
+#include "tests/unit/scratch.h"
 
 #define PATIENCE_USEC (20 * USEC_PER_SEC)
 
@@ -92,8 +93,7 @@ static int setup_with(void **state, unsigned max_workers)
         (void) sigprocmask(SIG_BLOCK, &mask, NULL);
         (void) signal(SIGPIPE, SIG_IGN);
         find_build(f);
-        (void) snprintf(f->dir, sizeof(f->dir), "/tmp/test-worker.XXXXXX");
-        assert_non_null(mkdtemp(f->dir));
+        assert_non_null(scratch_make(f->dir));
         assert_true(sd_event_new(&f->event) >= 0);
         assert_int_equal(worker_pool_new(&f->pool, f->event, f->worker_path, &limits), 0);
         f->start = json_object_new_object();

@@ -3,7 +3,6 @@
  * The inventory over a recorded /sys with NVMe native multipath and a SAS disk with two ports (tests/data/san): what no
  * lab has. Content and device-mapper are not asked for here.
  */
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +21,7 @@
 #include "multipath/vpd.c"
 
 #include "base/fs.h"
+#include "tests/unit/scratch.h"
 
 /* --- what is not looked at here */
 
@@ -76,7 +76,7 @@ void dm_task_destroy(struct dm_task *dmt)
 
 /* --- the recorded tree */
 
-static char top[] = "/tmp/storaged-sysfs.XXXXXX";
+static char top[SCRATCH_MAX];
 static int sys_fd = -1;
 
 static void make_dirs(char *path)
@@ -120,7 +120,7 @@ static int build_tree(void **state)
         size_t len = 0;
 
         (void) state;
-        assert_non_null(mkdtemp(top));
+        assert_non_null(scratch_make(top));
         assert_int_equal(fs_read_file("tests/data/san/sysfs-nvme-sas.txt", 1 << 20, &text, &len), 0);
         for (char *line = strtok_r(text, "\n", &at); line; line = strtok_r(NULL, "\n", &at))
                 if (line[0] != '#')
@@ -129,19 +129,11 @@ static int build_tree(void **state)
         return sys_fd < 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void) st;
-        (void) type;
-        (void) ftw;
-        return remove(path);
-}
-
 static int remove_tree(void **state)
 {
         (void) state;
         (void) close(sys_fd);
-        return nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        return scratch_remove(top);
 }
 
 static void write_attribute(const char *place, const char *text)

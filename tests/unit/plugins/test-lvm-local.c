@@ -12,16 +12,14 @@
 #include "lvm/lvmlocal.c"
 
 #include "base/fs.h"
+#include "tests/unit/scratch.h"
 
-static char dir[64], path[96];
+static char dir[SCRATCH_MAX], path[96];
 
 static int setup(void **state)
 {
-        const char *tmp = getenv("TMPDIR");
-
         (void) state;
-        (void) snprintf(dir, sizeof(dir), "%s/test-lvmlocal-XXXXXX", tmp && strlen(tmp) < 30 ? tmp : "/tmp");
-        if (!mkdtemp(dir))
+        if (!scratch_make(dir))
                 return -1;
         (void) snprintf(path, sizeof(path), "%s/lvmlocal.conf", dir);
         return 0;

@@ -19,16 +19,16 @@
 #include <storaged/cleanup.h>
 
 #include "common/text.h"
+#include "tests/unit/scratch.h"
 
 #define MAX 4096
 
-static char dir[64], path[96];
+static char dir[SCRATCH_MAX], path[96];
 
 static int setup(void **state)
 {
         (void) state;
-        (void) snprintf(dir, sizeof(dir), "/tmp/test-text-XXXXXX");
-        if (!mkdtemp(dir))
+        if (!scratch_make(dir))
                 return -1;
         (void) snprintf(path, sizeof(path), "%s/file", dir);
         return 0;

@@ -17,8 +17,9 @@
 #include <sys/syscall.h>
 
 #include "common/tree.h"
+#include "tests/unit/scratch.h"
 
-static char dir[128];
+static char dir[SCRATCH_MAX];
 static Tree *tree;
 static bool no_openat2;
 
@@ -82,11 +83,8 @@ int __wrap_statx(int fd, const char *name, int flags, unsigned mask, struct stat
 
 static int setup(void **state)
 {
-        const char *tmp = getenv("TMPDIR");
-
         (void) state;
-        (void) snprintf(dir, sizeof(dir), "%s/tree-XXXXXX", tmp && strlen(tmp) < 64 ? tmp : "/tmp");
-        if (!mkdtemp(dir))
+        if (!scratch_make(dir))
                 return -1;
         no_openat2 = false;
         n_cpus = 1;
