@@ -182,21 +182,30 @@ static int64_t number_of(json_object *o, const char *key)
         return json_object_get_int64(json_object_object_get(o, key));
 }
 
+/* What the two kinds of LUN of the recording have in common: 64 MiB over two paths. */
+static json_object *assert_lun(json_object *lun, const char *wwid, const char *state, const char *product,
+                               const char *serial)
+{
+        assert_string_equal(text_of(lun, "wwid"), wwid);
+        assert_string_equal(text_of(lun, "state"), state);
+        assert_string_equal(text_of(lun, "product"), product);
+        assert_string_equal(text_of(lun, "serial"), serial);
+        assert_int_equal(number_of(lun, "size"), 64 << 20);
+        assert_int_equal(number_of(lun, "n_paths"), 2);
+        return json_object_object_get(lun, "paths");
+}
+
 /* --- tests */
 
 static void nvme_native_multipath_is_one_lun_with_its_controllers_as_paths(void **state)
 {
         AUTO_JS *all = NULL;
-        json_object *lun = find_lun("nvme", &all), *paths = json_object_object_get(lun, "paths");
+        json_object *lun = find_lun("nvme", &all), *paths;
 
         (void) state;
-        assert_string_equal(text_of(lun, "wwid"), "nvme.1b36-4c564d3341-51454d55204e564d65204374726c-00000001");
+        paths = assert_lun(lun, "nvme.1b36-4c564d3341-51454d55204e564d65204374726c-00000001", "ok", "QEMU NVMe Ctrl",
+                           "LVM3A");
         assert_string_equal(text_of(lun, "device"), "/dev/nvme0n1");
-        assert_string_equal(text_of(lun, "state"), "ok");
-        assert_string_equal(text_of(lun, "product"), "QEMU NVMe Ctrl");
-        assert_string_equal(text_of(lun, "serial"), "LVM3A");
-        assert_int_equal(number_of(lun, "size"), 64 << 20);
-        assert_int_equal(number_of(lun, "n_paths"), 2);
         assert_int_equal(number_of(lun, "n_active"), 2);
         for (size_t i = 0; i < 2; i++) {
                 json_object *p = json_object_array_get_idx(paths, i);
@@ -232,16 +241,12 @@ static void nvme_controller_that_is_lost_is_a_path_less(void **state)
 static void sas_disk_has_its_ports_as_paths(void **state)
 {
         AUTO_JS *all = NULL;
-        json_object *lun = find_lun("sas", &all), *paths = json_object_object_get(lun, "paths");
+        json_object *lun = find_lun("sas", &all), *paths;
 
         (void) state;
-        assert_string_equal(text_of(lun, "wwid"), "36005076801234567");
+        /* nomap: two paths and no multipathd, as with FC and iSCSI */
+        paths = assert_lun(lun, "36005076801234567", "nomap", "2145", "SAS1");
         assert_string_equal(text_of(lun, "vendor"), "IBM");
-        assert_string_equal(text_of(lun, "product"), "2145");
-        assert_string_equal(text_of(lun, "serial"), "SAS1");
-        assert_int_equal(number_of(lun, "size"), 64 << 20);
-        assert_int_equal(number_of(lun, "n_paths"), 2);
-        assert_string_equal(text_of(lun, "state"), "nomap"); /* two paths and no multipathd: as with FC and iSCSI */
         assert_string_equal(text_of(json_object_array_get_idx(paths, 0), "target"), "6005076801234567");
         assert_string_not_equal(text_of(json_object_array_get_idx(paths, 0), "hctl"),
                                 text_of(json_object_array_get_idx(paths, 1), "hctl"));
