@@ -269,8 +269,8 @@ static const Param pbs_params[] = {
         P_END,
 };
 
-#define FORMATS "raw+size tar+size qcow2+size vmdk+size zfs btrfs"
-#define FORMATS_HINT "btrfs | qcow2+size | raw+size | tar+size | vmdk+size | zfs"
+#define FORMATS "raw+size tar+size qcow2+size vmdk+size zfs btrfs rbd+size"
+#define FORMATS_HINT "btrfs | qcow2+size | raw+size | rbd+size | tar+size | vmdk+size | zfs"
 
 static const Param export_params[] = {
         P_VOLUME,

@@ -31,6 +31,7 @@ static const struct {
         { "rbd_task", "rbd" },
         { "rbd_support", "rbd" },
         { "rbd_config", "rbd" },
+        { "rbd_storaged_", "rbd" }, /* receive.c */
         { "rbd_group", "rbd" },
         { "rbd_pool_", "rbd" },
         { "rb.0.", "rbd" },

@@ -111,7 +111,7 @@ int rbdstore_activate_volume(void *self, STORAGED_VOL, const char *snap, uint32_
         STORE_WATCH(s, "activate '%s'", vol->name);
         r = store_open(s, err);
         if (r >= 0)
-                r = image_open(s, vol->name, snap, IMAGE_READ, &image, err);
+                r = image_open_whole(s, vol->name, snap, IMAGE_READ, &image, err);
         if (r >= 0 && !snap && mode == STORAGED_ACTIVATION_EXCLUSIVE)
                 r = wait_unused(s, image, vol->name, false, err);
         if (r >= 0)

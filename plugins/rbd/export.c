@@ -3,7 +3,7 @@
  * Exports. raw+size is the guest's bytes in order, of the live image or of a snapshot; which objects exist is asked of
  * librbd, so that what was never written costs no read. rbd+size is the image with its snapshots: after the size, one
  * stream of differences in Ceph's own format for each snapshot, from the one before it, and a last one for the live
- * image.
+ * image. What changed since a chosen snapshot goes the same way, beginning there.
  */
 #include <endian.h>
 #include <errno.h>
@@ -130,10 +130,34 @@ static int export_difference(Export *e, const char *from, const char *to)
         return r < 0 ? r : give_record(e, &(DiffRecord){ .tag = DIFF_END });
 }
 
+/*
+ * The snapshots in their order, the template's own left out, then the live image. From `base` on if it is given, up to
+ * `last` if that is. Which snapshots there are was checked.
+ */
+static int export_chain(Export *e, const SnapList *snaps, const char *base, const char *last, bool with_between)
+{
+        const char *from = base;
+        bool is_on = !base;
+        int r = 0;
+
+        for (int i = 0; r >= 0 && i < snaps->n; i++) {
+                const char *name = snaps->items[i].name;
+                bool is_last = last && strcmp(name, last) == 0;
+
+                if (is_on && strcmp(name, TEMPLATE_SNAPSHOT) != 0 && (with_between || is_last)) {
+                        r = export_difference(e, from, name);
+                        from = name;
+                }
+                if (is_last)
+                        return r;
+                is_on = is_on || strcmp(name, base) == 0;
+        }
+        return r < 0 ? r : export_difference(e, from, NULL);
+}
+
 static int export_all(Export *e)
 {
         AUTO(snap_list_deinit) SnapList snaps = { 0 };
-        const char *from = NULL;
         uint64_t bytes = 0;
         int r = image_snapshots(e->pipe.store, e->image, e->name, &snaps, e->err);
 
@@ -141,13 +165,7 @@ static int export_all(Export *e)
                 r = image_size(e, &bytes);
         if (r >= 0)
                 r = give_size(e, bytes);
-        for (int i = 0; r >= 0 && i < snaps.n; i++) {
-                if (strcmp(snaps.items[i].name, TEMPLATE_SNAPSHOT) == 0)
-                        continue;
-                r = export_difference(e, from, snaps.items[i].name);
-                from = snaps.items[i].name;
-        }
-        return r < 0 ? r : export_difference(e, from, NULL);
+        return r < 0 ? r : export_chain(e, &snaps, NULL, NULL, true);
 }
 
 int rbdstore_export_stream(void *self, STORAGED_VOL, const char *stream_format, const char *snap, bool with_snapshots,
@@ -174,10 +192,79 @@ int rbdstore_export_stream(void *self, STORAGED_VOL, const char *stream_format, 
         if (r >= 0)
                 r = pipe_init(&e.pipe, s, fd, &why);
         if (r >= 0)
-                r = image_open(s, vol->name, snap, IMAGE_READ, &image, &why);
+                r = image_open_whole(s, vol->name, snap, IMAGE_READ, &image, &why);
         e.image = image;
         if (r >= 0)
                 r = is_raw ? export_raw(&e) : export_all(&e);
+        pipe_deinit(&e.pipe);
+        return r < 0 ? error_set_param(err, r, why.param, "%s", why.text) : 0;
+}
+
+/* --- from a chosen snapshot */
+
+static int find_snapshot(const Export *e, const SnapList *snaps, const char *param, const char *name)
+{
+        for (int i = 0; i < snaps->n; i++)
+                if (strcmp(snaps->items[i].name, name) == 0)
+                        return i;
+        return error_set_param(e->err, -ENOENT, param, "storage '%s': volume '%s' has no snapshot '%s'",
+                               e->pipe.store->cluster.storage, e->name, name);
+}
+
+static int check_order(const Export *e, const SnapList *snaps, const struct storaged_difference_spec *spec)
+{
+        int base = find_snapshot(e, snaps, "base", spec->base);
+        int last = base >= 0 && spec->snapshot ? find_snapshot(e, snaps, "snapshot", spec->snapshot) : snaps->n;
+
+        if (base < 0 || last < 0)
+                return base < 0 ? base : last;
+        return base < last ? 0
+                           : error_set_param(e->err, -EINVAL, "base",
+                                             "storage '%s': snapshot '%s' of '%s' is not older than '%s': differences "
+                                             "go from the older to the newer",
+                                             e->pipe.store->cluster.storage, spec->base, e->name, spec->snapshot);
+}
+
+/* The size that the stream begins with is that of its end. */
+static int export_since(Export *e, const struct storaged_difference_spec *spec)
+{
+        AUTO(snap_list_deinit) SnapList snaps = { 0 };
+        uint64_t bytes = 0;
+        int r = image_snapshots(e->pipe.store, e->image, e->name, &snaps, e->err);
+
+        if (r >= 0)
+                r = check_order(e, &snaps, spec);
+        if (r >= 0 && rbd_snap_set(e->image, spec->snapshot) < 0)
+                r = image_fail(e->pipe.store, -EIO, "read a snapshot of", e->name, e->err);
+        if (r >= 0)
+                r = image_size(e, &bytes);
+        if (r >= 0)
+                r = give_size(e, bytes);
+        return r < 0 ? r : export_chain(e, &snaps, spec->base, spec->snapshot, spec->with_snapshots);
+}
+
+int rbdstore_export_difference(void *self, STORAGED_VOL, const struct storaged_difference_spec *spec, int fd,
+                               STORAGED_ERR)
+{
+        RbdStore *s = self;
+        AUTO(image_closep) rbd_image_t image = NULL;
+        struct storaged_error why = STORAGED_ERROR_INIT;
+        Export e = { .name = vol->name, .err = &why };
+        int r;
+
+        if (strcmp(spec->stream_format, "rbd+size") != 0)
+                return error_set_param(err, -EINVAL, "format",
+                                       "storage '%s': differences are exported as rbd+size, not as %s",
+                                       s->cluster.storage, spec->stream_format);
+        CEPH_WATCH(&s->cluster.watch, CEPH_LONG_MS, "export '%s'", vol->name);
+        r = store_open(s, &why);
+        if (r >= 0)
+                r = pipe_init(&e.pipe, s, fd, &why);
+        if (r >= 0)
+                r = image_open_whole(s, vol->name, NULL, IMAGE_READ, &image, &why);
+        e.image = image;
+        if (r >= 0)
+                r = export_since(&e, spec);
         pipe_deinit(&e.pipe);
         return r < 0 ? error_set_param(err, r, why.param, "%s", why.text) : 0;
 }

@@ -25,7 +25,7 @@ static int flatten_image(RbdStore *s, const char *name, STORAGED_ERR)
         CEPH_WATCH(&s->cluster.watch, CEPH_LONG_MS, "flatten '%s'", name);
         r = store_open(s, err);
         if (r >= 0)
-                r = image_open(s, name, NULL, IMAGE_WRITE, &image, err);
+                r = image_open_whole(s, name, NULL, IMAGE_WRITE, &image, err);
         if (r < 0)
                 return r;
         r = rbd_get_overlap(image, &overlap);

@@ -8,19 +8,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "rbd/diff.h"
-#include "rbd/pipe.h"
+#include "rbd/import.h"
 
 #define TEMPORARY "storaged-import~"  /* then NODE~PID~NUMBER */
 #define BYTES_MAX (UINT64_C(1) << 50) /* more than any guest's disk; a stream that claims more is none of ours */
-
-typedef struct Import {
-        Pipe pipe;
-        rbd_image_t image;
-        char name[256]; /* of the temporary */
-        uint64_t bytes;
-        struct storaged_error *err;
-} Import;
 
 static int write_out(Import *i, uint64_t offset, const char *data, size_t n)
 {
@@ -98,34 +89,46 @@ static int apply(Import *i, const DiffRecord *d, bool is_first)
         return 0;
 }
 
-/* 1: it ended with a snapshot, another stream follows; 0: it was the live image. */
-static int import_difference(Import *i, bool is_first)
+int import_difference(Import *i, bool is_new, import_ends_fn fn, DifferenceEnds *ret)
 {
-        char banner[sizeof(DIFF_BANNER)] = "", to[DIFF_NAME_MAX] = "";
+        char banner[sizeof(DIFF_BANNER)] = "";
+        DifferenceEnds ends = { 0 };
         DiffRecord d = { 0 };
+        bool is_asked = !fn;
         int r = pipe_read(&i->pipe, banner, strlen(DIFF_BANNER), i->err);
 
         if (r >= 0 && strcmp(banner, DIFF_BANNER) != 0)
                 r = -EBADMSG;
         while (r >= 0 && d.tag != DIFF_END) {
                 r = diff_read(read_for_diff, i, i->bytes, &d);
-                if (r >= 0 && d.tag == DIFF_TO)
-                        memcpy(to, d.name, sizeof(to));
+                if (r >= 0 && (d.tag == DIFF_TO || d.tag == DIFF_FROM)) {
+                        memcpy(d.tag == DIFF_TO ? ends.to : ends.from, d.name, sizeof(ends.to));
+                        r = fn && is_asked ? -EBADMSG : 0; /* names come before what they are about */
+                        continue;
+                }
+                if (r >= 0 && !is_asked)
+                        r = fn(i, &ends);
+                is_asked = true;
                 if (r >= 0)
-                        r = apply(i, &d, is_first);
+                        r = apply(i, &d, is_new);
         }
-        if (r < 0 || !to[0])
+        if (r < 0)
                 return r;
-        r = rbd_snap_create(i->image, to);
-        return r < 0 ? image_fail(i->pipe.store, r, "make a snapshot of", i->name, i->err) : 1;
+        if (ends.to[0])
+                r = rbd_snap_create(i->image, ends.to);
+        if (r < 0)
+                return image_fail(i->pipe.store, r, "make a snapshot of", i->name, i->err);
+        *ret = ends;
+        return ends.to[0] != 0;
 }
 
 static int import_all(Import *i)
 {
-        int r = import_difference(i, true);
+        DifferenceEnds unused;
+        int r = import_difference(i, true, NULL, &unused);
 
         while (r > 0)
-                r = import_difference(i, false);
+                r = import_difference(i, false, NULL, &unused);
         return r;
 }
 
@@ -214,6 +217,9 @@ static int check_import(RbdStore *s, const struct storaged_import_spec *spec, co
                         "storage '%s': '%s' %s snapshots can't be imported; raw+size comes without them, rbd+size "
                         "with them",
                         s->cluster.storage, spec->stream_format, spec->with_snapshots ? "with" : "without");
+        if (spec->snapshot)
+                return error_set_param(err, -EINVAL, "snapshot", "a whole image comes with the names of its snapshots; "
+                                                                 "'snapshot' goes with 'base'");
         if (vol->basename[0] || vol->is_base)
                 return error_set_param(err, -EINVAL, "volume", "storage '%s': import as vm-%u-NAME, not as '%s'",
                                        s->cluster.storage, vol->vmid, vol->volname);
@@ -233,6 +239,8 @@ int rbdstore_import_stream(void *self, const struct storaged_import_spec *spec, 
         uint64_t bytes = 0;
         int r;
 
+        if (spec->base)
+                return import_receive(s, spec, vol, fd, ret_volname, err);
         CEPH_WATCH(&s->cluster.watch, CEPH_LONG_MS, "import '%s'", vol->name);
         r = store_open(s, &why);
         if (r >= 0)
@@ -295,5 +303,5 @@ int import_clean(RbdStore *s, STORAGED_ERR)
                           "%s '%s', left by an interrupted import", r < 0 ? "can't remove" : "removed", images[i].name);
         }
         rbd_image_spec_list_cleanup(images, n);
-        return 0;
+        return receive_clean(s, err);
 }

@@ -371,6 +371,7 @@ static struct storaged_plugin rbd_plugin = {
         .holders = rbdstore_holders,
         .get_client = rbdstore_get_client,
         .fence = rbdstore_fence,
+        .export_difference = rbdstore_export_difference,
         .identify = rbdstore_identify,
         .snapshot = rbdstore_snapshot,
         .rollback = rbdstore_rollback,

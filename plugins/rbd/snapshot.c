@@ -34,7 +34,7 @@ int rbdstore_snapshot(void *self, STORAGED_VOL, const char *snap, STORAGED_ERR)
         if (r >= 0)
                 r = store_fault(s, "rbd.snapshot.before", err);
         if (r >= 0)
-                r = image_open(s, vol->name, NULL, IMAGE_WRITE, &image, err);
+                r = image_open_whole(s, vol->name, NULL, IMAGE_WRITE, &image, err);
         if (r < 0)
                 return r;
         r = rbd_snap_create(image, snap);
@@ -79,7 +79,7 @@ int rbdstore_rollback(void *self, STORAGED_VOL, const char *snap, STORAGED_ERR)
         if (r >= 0)
                 r = store_open(s, err);
         if (r >= 0)
-                r = image_open(s, vol->name, NULL, IMAGE_READ, &look, err);
+                r = image_open_whole(s, vol->name, NULL, IMAGE_READ, &look, err);
         if (r >= 0)
                 r = image_snapshots(s, look, vol->name, &snaps, err);
         if (r >= 0 && !snap_list_has(&snaps, snap))
@@ -110,7 +110,7 @@ int rbdstore_delete_snapshot(void *self, STORAGED_VOL, const char *snap, STORAGE
         if (r >= 0)
                 r = store_fault(s, "rbd.delete_snapshot.before", err);
         if (r >= 0)
-                r = image_open(s, vol->name, NULL, IMAGE_WRITE, &image, err);
+                r = image_open_whole(s, vol->name, NULL, IMAGE_WRITE, &image, err);
         if (r >= 0)
                 r = image_snapshots(s, image, vol->name, &snaps, err);
         if (r >= 0 && !snap_list_has(&snaps, snap))

@@ -28,6 +28,9 @@ enum image_mode { IMAGE_READ, IMAGE_WRITE };
 
 /* The caller closes it (image_closep). Reading registers no watch, so it disturbs and holds nobody. */
 int image_open(RbdStore *s, const char *name, const char *snap, enum image_mode mode, rbd_image_t *ret, STORAGED_ERR);
+/* The same, of an image that an interrupted import left half changed only after that was taken back. */
+int image_open_whole(RbdStore *s, const char *name, const char *snap, enum image_mode mode, rbd_image_t *ret,
+                     STORAGED_ERR);
 static inline __attribute__((unused)) void image_closep(rbd_image_t *image)
 {
         if (*image)
@@ -93,4 +96,7 @@ int rbdstore_export_stream(void *self, STORAGED_VOL, const char *stream_format, 
                            int fd, STORAGED_ERR);
 int rbdstore_import_stream(void *self, const struct storaged_import_spec *spec, STORAGED_VOL, int fd,
                            char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR);
-int import_clean(RbdStore *s, STORAGED_ERR); /* images of interrupted imports of this node */
+int rbdstore_export_difference(void *self, STORAGED_VOL, const struct storaged_difference_spec *spec, int fd,
+                               STORAGED_ERR);
+int import_clean(RbdStore *s, STORAGED_ERR);  /* what interrupted imports of this node left */
+int receive_clean(RbdStore *s, STORAGED_ERR); /* those on top of images (receive.c), of any node */

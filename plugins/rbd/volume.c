@@ -179,7 +179,7 @@ int rbdstore_resize(void *self, STORAGED_VOL, uint64_t bytes, STORAGED_ERR)
         if (r >= 0)
                 r = store_open(s, err);
         if (r >= 0)
-                r = image_open(s, vol->name, NULL, IMAGE_READ, &look, err);
+                r = image_open_whole(s, vol->name, NULL, IMAGE_READ, &look, err);
         if (r < 0)
                 return r;
         r = rbd_get_size(look, &now);
@@ -232,7 +232,7 @@ int rbdstore_rename(void *self, STORAGED_VOL, uint32_t vmid, const char *name,
         if (r >= 0)
                 r = store_open(s, err);
         if (r >= 0)
-                r = image_open(s, vol->name, NULL, IMAGE_READ, &image, err);
+                r = image_open_whole(s, vol->name, NULL, IMAGE_READ, &image, err);
         if (r >= 0)
                 r = image_check_unused(s, image, vol->name, "rename", err);
         if (r >= 0 && name)
@@ -253,7 +253,7 @@ int rbdstore_rename(void *self, STORAGED_VOL, uint32_t vmid, const char *name,
 static int make_base_snapshot(RbdStore *s, const char *name, const char *snap, bool make, STORAGED_ERR)
 {
         AUTO(image_closep) rbd_image_t image = NULL;
-        int r = image_open(s, name, NULL, IMAGE_WRITE, &image, err), is_protected = 0;
+        int r = image_open_whole(s, name, NULL, IMAGE_WRITE, &image, err), is_protected = 0;
 
         if (r < 0)
                 return r;
@@ -293,7 +293,7 @@ int rbdstore_template(void *self, STORAGED_VOL, char ret_volname[static STORAGED
         (void) snprintf(base, sizeof(base), "base-%s", vol->name + strlen("vm-"));
         r = store_open(s, err);
         if (r >= 0)
-                r = image_open(s, vol->name, NULL, IMAGE_READ, &image, err);
+                r = image_open_whole(s, vol->name, NULL, IMAGE_READ, &image, err);
         if (r >= 0)
                 r = image_check_unused(s, image, vol->name, "make a template of", err);
         if (r >= 0)

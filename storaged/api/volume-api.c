@@ -28,16 +28,20 @@ void volume_handle_args(Request *r, enum volume_op op, const char *volname, json
         (void) json_object_put(args);
 }
 
-void volume_handle(Request *r)
+static void volume_handle_as(Request *r, enum volume_op op)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
         const char *volname = request_get_volname(r, &err);
 
         if (volname)
-                volume_handle_args(r, (enum volume_op) r->route->op, volname,
-                                   params_to_args(&r->params, r->route->params));
+                volume_handle_args(r, op, volname, params_to_args(&r->params, r->route->params));
         else
                 request_fail(r, -EINVAL, &err);
+}
+
+void volume_handle(Request *r)
+{
+        volume_handle_as(r, (enum volume_op) r->route->op);
 }
 
 void volume_handle_storage(Request *r)
@@ -135,7 +139,8 @@ static void stream(Request *r)
 
         /* A node may only name itself: nobody is made to send anything to a third. */
         if ((path && path[0] == '/') || (node && strncmp(node, r->from_node, n) == 0 && node[n] == '/'))
-                volume_handle(r);
+                volume_handle_as(r, r->route->op == VOLUME_IMPORT && request_get(r, "base") ? VOLUME_IMPORT_DIFFERENCE
+                                                                                            : (enum volume_op) r->route->op);
         else
                 request_fail_status(r, 400, param, "must be unix:// and the absolute path of a socket");
 }
@@ -146,6 +151,7 @@ static const char *const modes[] = { "exclusive", "shared", "read-only", NULL };
 static const char *const stream_formats[] = { "raw+size", "tar+size", "qcow2+size", "vmdk+size",
                                               "zfs",      "btrfs",    "rbd+size",   NULL };
 
+#define BASE_SNAPSHOT(text) { .name = "base", .type = PARAM_NAME, .max_length = 128, .arg = "base", .description = (text) }
 #define SNAPNAME(required)                                                                                        \
         {                                                                                                         \
                 .name = "snapname", .type = PARAM_NAME, .flags = (required), .max_length = 40, .arg = "snapshot", \
@@ -205,6 +211,7 @@ static const ParamSpec export_params[] = {
           .max_length = 512,
           .arg = "to",
           .description = "unix://PATH of a listening socket." },
+        BASE_SNAPSHOT("Only what has changed since this snapshot."),
         SNAPSHOT,
         { .name = "with-snapshots",
           .type = PARAM_BOOLEAN,
@@ -234,6 +241,8 @@ static const ParamSpec import_params[] = {
           .type = PARAM_BOOLEAN,
           .arg = "with_snapshots",
           .description = "The stream has snapshots." },
+        BASE_SNAPSHOT("The stream holds differences from this snapshot, for a volume that has it and did not change."),
+        SNAPSHOT,
         { .name = "delete-snapshot",
           .type = PARAM_NAME,
           .max_length = 128,

@@ -49,6 +49,7 @@ const char *const schema_operation_names[SCHEMA_OP_MAX] = {
         "act",
         "get_client",
         "fence",
+        "export_difference",
 };
 
 static const char *const feature_names[] = {

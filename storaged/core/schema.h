@@ -85,6 +85,7 @@ enum {
         SCHEMA_OP_ACT,
         SCHEMA_OP_GET_CLIENT,
         SCHEMA_OP_FENCE,
+        SCHEMA_OP_EXPORT_DIFFERENCE,
         SCHEMA_OP_MAX,
 };
 extern const char *const schema_operation_names[SCHEMA_OP_MAX]; /* "probe", "health", … as in `operations` */

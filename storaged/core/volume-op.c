@@ -35,6 +35,9 @@ const VolumeOp volume_ops[VOLUME_OP_MAX] = {
         [VOLUME_EXPORT] = { "export", "export", SCHEMA_OP_EXPORT_STREAM, 0, OP_VOLUME | OP_DATA | OP_LONG | OP_READS },
         [VOLUME_IMPORT] = { "import", "import", SCHEMA_OP_IMPORT_STREAM, 0,
                             OP_VOLUME | OP_DATA | OP_LONG | OP_GIVES_VOLUME | OP_USAGE },
+        /* What others hold is not changed, and is left there first: as before a rollback. */
+        [VOLUME_IMPORT_DIFFERENCE] = { "import", "import", SCHEMA_OP_EXPORT_DIFFERENCE, 0,
+                                       OP_VOLUME | OP_DATA | OP_LONG | OP_WRITES | OP_GIVES_VOLUME | OP_USAGE },
         [VOLUME_UPLOAD] = { "upload", "imgupload", SCHEMA_OP_UPLOAD, 0,
                             OP_DATA | OP_LONG | OP_GIVES_VOLUME | OP_USAGE },
         [VOLUME_SET_ATTRIBUTES] = { "set_notes", NULL, -1, 20, OP_VOLUME | OP_DATA | OP_LOCKED },

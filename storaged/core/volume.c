@@ -490,7 +490,7 @@ static int job_open_stream(VolumeJob *j, const VolumeCall *call, struct storaged
         AUTO(closep) int ours = -EBADF;
         int r;
 
-        if ((call->op != VOLUME_EXPORT && call->op != VOLUME_IMPORT) || !slash)
+        if ((call->op != VOLUME_EXPORT && call->op != VOLUME_IMPORT && call->op != VOLUME_IMPORT_DIFFERENCE) || !slash)
                 return 0;
         name = strndup(node, (size_t) (slash - node));
         r = name ? stream_pair(&j->stream_fd, &ours) : -ENOMEM;

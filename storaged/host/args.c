@@ -42,11 +42,17 @@ int args_volume(json_object *args, uint32_t naming, struct storaged_volname *ret
         return 0;
 }
 
-int args_snapshot(json_object *args, bool is_required, const char **ret, struct storaged_error *err)
+bool args_is_snapshot(const char *name)
 {
         static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+        size_t n = strlen(name);
+
+        return n > 0 && n <= SNAPSHOT_BYTES_MAX && strspn(name, allowed) == n && name[0] != '-' && name[0] != '.';
+}
+
+int args_snapshot(json_object *args, bool is_required, const char **ret, struct storaged_error *err)
+{
         const char *s = NULL;
-        size_t n;
         int r;
 
         if (!json_get(args, "snapshot") && !is_required) {
@@ -56,8 +62,7 @@ int args_snapshot(json_object *args, bool is_required, const char **ret, struct 
         r = args_string(args, "snapshot", &s, err);
         if (r < 0)
                 return r;
-        n = strlen(s);
-        if (n == 0 || n > SNAPSHOT_BYTES_MAX || strspn(s, allowed) != n || s[0] == '-' || s[0] == '.')
+        if (!args_is_snapshot(s))
                 return error_set_param(err, -EINVAL, "snapshot",
                                        "'%.140s' can't name a snapshot: letters, digits, _ - . up to "
                                        "%d, a letter, digit or _ first",

@@ -17,6 +17,7 @@
 int args_string(json_object *args, const char *key, const char **ret, struct storaged_error *err);
 int args_volume(json_object *args, uint32_t naming, struct storaged_volname *ret, struct storaged_error *err);
 /* The name of a snapshot; absent and not required: NULL. */
+bool args_is_snapshot(const char *name);
 int args_snapshot(json_object *args, bool is_required, const char **ret, struct storaged_error *err);
 int args_vmid(json_object *args, uint32_t *ret, struct storaged_error *err);
 /* A volume's size: a multiple of 1024 that fits off_t; 0 only where `may_be_zero`. */

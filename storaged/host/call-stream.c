@@ -57,35 +57,80 @@ static int call_stream(Call *c, const char *key, int *ret)
         return 0;
 }
 
+/* A snapshot that the call names by `key`, or NULL. */
+static int call_named_snapshot(Call *c, const char *key, const char **ret)
+{
+        const char *name = NULL;
+        int r = json_get(c->args, key) ? args_string(c->args, key, &name, c->err) : 0;
+
+        if (r >= 0 && name && !args_is_snapshot(name))
+                r = error_set_param(c->err, -EINVAL, key, "'%.140s' can't name a snapshot", name);
+        if (r >= 0)
+                *ret = name;
+        return r;
+}
+
+static int no_differences(Call *c)
+{
+        return error_set_param(c->err, -EOPNOTSUPP, "base", "type %s has no streams of differences", c->ops->name);
+}
+
 int call_export(Call *c)
 {
+        struct storaged_difference_spec spec = { .size = sizeof(spec) };
         struct storaged_volname vol;
-        const char *format = NULL, *snap = NULL;
         int fd = -EBADF, r;
 
         r = call_volume(c, &vol);
         if (r >= 0)
-                r = args_stream_format(c->args, &format, c->err);
+                r = args_stream_format(c->args, &spec.stream_format, c->err);
         if (r >= 0)
-                r = args_snapshot(c->args, false, &snap, c->err);
+                r = args_snapshot(c->args, false, &spec.snapshot, c->err);
+        if (r >= 0)
+                r = call_named_snapshot(c, "base", &spec.base);
+        if (r >= 0 && spec.base && !c->ops->export_difference)
+                return no_differences(c);
         if (r >= 0)
                 r = call_stream(c, "to", &fd);
         if (r < 0)
                 return r;
-        return c->ops->export_stream(c->self, &vol, format, snap, json_get_bool(c->args, "with_snapshots", false), fd,
-                                     c->err);
+        spec.with_snapshots = json_get_bool(c->args, "with_snapshots", false);
+        return spec.base ? c->ops->export_difference(c->self, &vol, &spec, fd, c->err)
+                         : c->ops->export_stream(c->self, &vol, spec.stream_format, spec.snapshot, spec.with_snapshots,
+                                                 fd, c->err);
+}
+
+/* What the stream brought along and the caller does not want to keep. The volume is whole in any case. */
+static int delete_after(Call *c, const char *made, const char *snap)
+{
+        struct storaged_volname vol;
+        int r = volname_parse(c->ops->naming, made, &vol, c->err);
+
+        return r < 0 ? r : c->ops->delete_snapshot(c->self, &vol, snap, c->err);
 }
 
 int call_import(Call *c)
 {
         struct storaged_import_spec spec = { .size = sizeof(spec) };
         struct storaged_volname vol;
+        const char *unwanted = NULL;
         char made[STORAGED_VOLNAME_MAX] = "";
         int fd = -EBADF, r;
 
         r = call_volume(c, &vol);
         if (r >= 0)
                 r = args_stream_format(c->args, &spec.stream_format, c->err);
+        if (r >= 0)
+                r = call_named_snapshot(c, "base", &spec.base);
+        if (r >= 0)
+                r = call_named_snapshot(c, "snapshot", &spec.snapshot);
+        if (r >= 0)
+                r = call_named_snapshot(c, "delete_snapshot", &unwanted);
+        if (r >= 0 && spec.base && !c->ops->export_difference)
+                return no_differences(c);
+        if (r >= 0 && unwanted && !c->ops->delete_snapshot)
+                return error_set_param(c->err, -EOPNOTSUPP, "delete-snapshot", "type %s has no snapshots to remove",
+                                       c->ops->name);
         if (r >= 0)
                 r = call_stream(c, "from", &fd);
         if (r < 0)
@@ -94,6 +139,8 @@ int call_import(Call *c)
         spec.allow_rename = json_get_bool(c->args, "allow_rename", false);
         spec.with_snapshots = json_get_bool(c->args, "with_snapshots", false);
         r = c->ops->import_stream(c->self, &spec, &vol, fd, made, c->err);
+        if (r >= 0 && unwanted)
+                r = delete_after(c, made, unwanted);
         return r < 0 ? r : call_reply_volume(c, made);
 }
 

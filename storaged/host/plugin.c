@@ -54,6 +54,7 @@ const PluginOperation plugin_operations[] = {
         { OP(identify), false, true },
         { OP(get_client), false, true },
         { OP(fence), false, true },
+        { OP(export_difference), false, true },
         { 0 },
 };
 

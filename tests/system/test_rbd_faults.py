@@ -191,6 +191,11 @@ for i in range(n):
 
 class Steps(CephTest):
     """A worker is killed between two steps; the operation is done again by another one, and nothing is left."""
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # A killed client is forgotten in 10 s instead of 30: less to wait for.
+        ceph.command(cls.lab, {"prefix": "config set", "who": "osd", "name": "osd_client_watch_timeout", "value": "10"})
 
     def killed_at(self, point, operation):
         """operation(d) runs into the kill; gives a daemon without it."""
@@ -299,6 +304,128 @@ print(json.dumps({'images': rbd.RBD().list(ctx), 'trash': [t['name'] for t in rb
                 r = self.inside("qemu-io", "-r", "-f", "raw", "-c", f"read -P {first} 0 4k", "-c", f"read -P {first} {first}M 64k",
                                 "-c", f"read -P 0 {first + 1}M 64k", path)
                 self.assertNotIn("verification failed", r.out, f"{volume} {snap}")
+
+    # --- differences from a chosen snapshot
+    def fill(self, d, volume, pattern, snap=None):
+        """One pattern at its own place and at the beginning, and maybe a snapshot of that."""
+        self.inside("qemu-io", "-f", "raw", "-c", f"write -P {pattern} {pattern}M 64k", "-c", f"write -P {pattern} 0 4k", d.path(volume))
+        if snap:
+            d.done(d.post(d.at("kube", "/snapshot"), volume=volume, snapname=snap))
+
+    def holds(self, d, volume, first, snap=None, upto=None):
+        """The image is as it was after fill(first)."""
+        name = volume.split(":")[1]
+        path = d.path(volume).replace(f"/{name}:", f"/{name}@{snap}:" if snap else f"/{name}:")
+        r = self.inside("qemu-io", "-r", "-f", "raw", "-c", f"read -P {first} 0 4k", "-c", f"read -P {first} {first}M 64k",
+                        *(() if upto == first else ("-c", f"read -P 0 {first + 1}M 64k")), path)
+        self.assertNotIn("verification failed", r.out, f"{volume}@{snap}")
+
+    def names(self, d, volume):
+        return [s["name"] for s in d.get(d.at("kube", "/snapshot"), volume=volume)]
+
+    def source_and_copy(self):
+        """vm-100 with s1, s2, s3 and more; vm-200, its copy as of s1."""
+        self.add_rbd()
+        d = self.d
+        v = d.alloc("kube", vmid=100, size="16M")
+        out = os.path.join(self.tmp, "whole")
+        self.fill(d, v, 1, "s1")
+        d.pvesm("export", v, "rbd+size", out, "--with-snapshots", "1")
+        d.pvesm("import", "kube:vm-200-disk-0", "rbd+size", out, "--with-snapshots", "1")
+        self.fill(d, v, 2, "s2")
+        self.fill(d, v, 3, "s3")
+        self.fill(d, v, 4)
+        return d, v, "kube:vm-200-disk-0"
+
+    def export(self, d, volume, name, *words):
+        path = os.path.join(self.tmp, name)
+        d.pvesm("export", volume, "rbd+size", path, *words)
+        return path
+
+    def test_differences_from_a_chosen_snapshot(self):
+        d, v, copy = self.source_and_copy()
+        one = self.export(d, v, "one", "--base", "s1", "--snapshot", "s2")
+        two = self.export(d, v, "two", "--base", "s2", "--snapshot", "s3", "--with-snapshots", "1")
+        live = self.export(d, v, "live", "--base", "s3")
+        for path in (one, two, live):
+            self.assertLess(os.path.getsize(path), 9 * MiB, "the differences alone: two objects")
+        for words, said in ((("--base", "s2", "--snapshot", "s1"), "is not older than"), (("--base", "s9"), "no snapshot 's9'"),
+                            (("--base", "s1", "--snapshot", "s9"), "no snapshot 's9'")):
+            r = d.pvesm("export", v, "rbd+size", os.path.join(self.tmp, "none"), *words, check=False)
+            self.assertIn(said, r.err, repr(r))
+        self.assertIn("rbd+size", d.pvesm("export", v, "raw+size", os.path.join(self.tmp, "none"), "--base", "s1", check=False).err)
+
+        def refused(said, *words, path=one, volume=copy):
+            r = d.pvesm("import", volume, "rbd+size", path, *words, check=False)
+            self.assertNotEqual(r.rc, 0)
+            self.assertIn(said, r.err, repr(r))
+        refused("no snapshot 's2'", "--base", "s2", path=two)
+        refused("holds differences from snapshot s2, not from 's1'", "--base", "s1", path=two)
+        refused("no such image", "--base", "s1", volume="kube:vm-201-disk-0")
+        refused("ends with snapshot s2, not with snapshot 's3'", "--base", "s1", "--snapshot", "s3")
+        self.holds(d, copy, 1)
+        self.assertEqual(self.names(d, copy), ["s1"], "what was refused changed nothing")
+        self.inside("qemu-io", "-f", "raw", "-c", "write -P 9 0 512", d.path(copy))
+        refused("has changed since snapshot 's1'", "--base", "s1")
+        d.done(d.post(d.at("kube", "/rollback"), volume=copy, snapname="s1"))  # touched by that, but the same
+        d.pvesm("import", copy, "rbd+size", one, "--base", "s1", "--snapshot", "s2")
+        refused("has snapshot 's2', which is newer than 's1'", "--base", "s1")
+        d.pvesm("import", copy, "rbd+size", two, "--base", "s2", "--snapshot", "s3", "--with-snapshots", "1", "--delete-snapshot", "s1")
+        d.pvesm("import", copy, "rbd+size", live, "--base", "s3")
+        self.assertEqual(self.names(d, copy), ["s2", "s3"], "--delete-snapshot")
+        for snap, first in (("s2", 2), ("s3", 3), (None, 4)):
+            self.holds(d, copy, first, snap)
+
+    def test_a_chain_of_differences_and_another_size(self):
+        d, v, copy = self.source_and_copy()
+        d.put(d.at("kube", "/resize"), volume=v, size="24M")
+        chain = self.export(d, v, "chain", "--base", "s1", "--with-snapshots", "1")
+        d.pvesm("import", copy, "rbd+size", chain, "--base", "s1", "--with-snapshots", "1")
+        self.assertEqual(self.names(d, copy), ["s1", "s2", "s3"])
+        self.assertEqual([r["size"] for r in d.content("kube")], [24 * MiB] * 2)
+        for snap, first in (("s1", 1), ("s2", 2), ("s3", 3), (None, 4)):
+            self.holds(d, copy, first, snap)
+
+    def test_differences_that_break_off_leave_the_base(self):
+        d, v, copy = self.source_and_copy()
+        chain = self.export(d, v, "chain", "--base", "s1", "--with-snapshots", "1")
+        with open(chain, "rb") as f:
+            data = f.read()
+        for n in (0, 7, 8, 30, 200, 4 * MiB + 99, len(data) // 2, len(data) - 1):
+            r = d.pvesm("import", copy, "rbd+size", "-", "--base", "s1", "--with-snapshots", "1", stdin=data[:n], check=False)
+            self.assertNotEqual(r.rc, 0, f"{n} bytes: {r!r}")
+            self.assertEqual(self.names(d, copy), ["s1"], f"{n} bytes")
+            self.holds(d, copy, 1)
+        broken = bytearray(data)
+        broken[8 + 3] ^= 1
+        self.assertIn("no stream of differences", d.pvesm("import", copy, "rbd+size", "-", "--base", "s1", "--with-snapshots", "1", stdin=bytes(broken),
+                                                          check=False).err)
+        d.pvesm("import", copy, "rbd+size", chain, "--base", "s1", "--with-snapshots", "1")
+        self.holds(d, copy, 4)
+
+    def test_killed_while_differences_come_in(self):
+        d, v, copy = self.source_and_copy()
+        one = self.export(d, v, "one", "--base", "s1", "--snapshot", "s2")
+        points = ("rbd.receive.snapshot-made", "rbd.receive.checked", "rbd.receive.noted", "rbd.receive.written")
+        for point in points[:4 if SCALE >= 1 else 1]:
+            with self.subTest(point):
+                self.d.stop()
+                d = self.start_daemon(env={"STORAGED_FAULTS": f"{point}=kill"})
+                r = d.pvesm("import", copy, "rbd+size", one, "--base", "s1", check=False)
+                self.assertNotEqual(r.rc, 0, repr(r))
+                # Who uses it next finds the base; the killed client counts as one that has it open for a while.
+                d.stop()
+                d = self.start_daemon()
+                wait_until(lambda d=d: d.request("POST", d.at("kube", "/activate"), dict(volume=copy)).status == 200, f"{copy} can be used after {point}",
+                           90, 1)
+                self.holds(d, copy, 1)
+                self.assertEqual(self.names(d, copy), ["s1"])
+                wait_until(lambda d=d: d.request("POST", d.at("kube", "/deactivate"), dict(volume=copy)).status == 200, "nobody has it open", 90, 1)
+        d.stop()
+        d = self.start_daemon(env={"STORAGED_FAULTS": "rbd.receive.done=kill"})
+        self.assertNotEqual(d.pvesm("import", copy, "rbd+size", one, "--base", "s1", check=False).rc, 0)
+        self.holds(d, copy, 2)
+        self.assertEqual(self.names(d, copy), ["s1", "s2"], "whole")
 
 
 if __name__ == "__main__":

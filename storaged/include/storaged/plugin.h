@@ -123,6 +123,16 @@ struct storaged_import_spec {
         const char *stream_format; /* raw+size, qcow2+size, … */
         bool allow_rename;         /* pick another name if it is taken */
         bool with_snapshots;
+        /* of an import on top of a volume that is there; only to a plugin with `export_difference` */
+        const char *base;     /* NULL: a new volume */
+        const char *snapshot; /* that the stream ends with; NULL: as it says */
+};
+
+/* What has changed from snapshot `base` to `snapshot`, which is NULL for the live volume. */
+struct storaged_difference_spec {
+        uint32_t size;
+        const char *stream_format, *base, *snapshot;
+        bool with_snapshots; /* and those between the two, as snapshots */
 };
 
 struct storaged_upload_spec {
@@ -302,6 +312,14 @@ struct storaged_plugin {
          * decides.
          */
         int (*fence)(void *self, STORAGED_VOL, const char *node, const char *client, STORAGED_ERR);
+
+        /*
+         * A stream of differences. What takes it is import_stream with spec->base: it refuses if the volume lacks that
+         * snapshot, has newer ones, or is not what it was then; interrupted anywhere, the volume is as it was at `base`
+         * (at the latest when it is next activated or changed), or has all of it.
+         */
+        int (*export_difference)(void *self, STORAGED_VOL, const struct storaged_difference_spec *spec, int fd,
+                                 STORAGED_ERR);
         /* append only */
 };
 
