@@ -373,6 +373,8 @@ static int complain_about_words(int answer, char **words, int n, const StrBuf *c
                 (void) fputs("ERROR: no command specified\n", stderr);
         else if (answer == VERB_E_AMBIGUOUS)
                 (void) fprintf(stderr, "ERROR: command 'pvesm%s' is ambiguous: %s\n", typed.data, candidates->data);
+        else if (answer == VERB_E_GROUP && n == 1)
+                (void) fprintf(stderr, "ERROR: command 'pvesm%s' needs one of these words behind it\n", typed.data);
         else
                 (void) fprintf(stderr, "ERROR: unknown command 'pvesm%s'\n", typed.data ? typed.data : "");
         help_overview(stderr, answer == VERB_E_GROUP ? words[0] : NULL);

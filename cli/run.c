@@ -60,6 +60,13 @@ int run_free(Cli *c)
         return CLI_OK;
 }
 
+int run_extractconfig(Cli *c)
+{
+        return cli_error("storaged does not look into backups: the guest's configuration is taken out of '%s' with "
+                         "Proxmox VE's own pvesm, or with vma config or tar",
+                         args_get(&c->args, "volume"));
+}
+
 int run_tasks(Cli *c)
 {
         AUTO(answer_deinit) Answer a = ANSWER_INIT;

@@ -8,6 +8,7 @@ int run_cluster_status(Cli *c);
 int run_config_check(Cli *c);
 int run_doctor(Cli *c);
 int run_export(Cli *c);
+int run_extractconfig(Cli *c);
 int run_free(Cli *c);
 int run_help(Cli *c);
 int run_import(Cli *c);

@@ -114,9 +114,9 @@ static const Param lun_remove_params[] = {
                 .text = "The lock manager, if not what the nodes run." \
         }
 
-static const Param create_vg_params[] = { P_WWID, P_VGNAME(0), P_LOCKING, P_WIPE, P_PATHS, P_END };
-static const Param extend_vg_params[] = { P_WWID, P_VGNAME(0), P_WIPE, P_PATHS, P_END };
-static const Param reduce_vg_params[] = { P_WWID, P_VGNAME(0), P_END };
+static const Param create_vg_params[] = { P_WWID, P_VGNAME(PARAM_REQUIRED), P_LOCKING, P_WIPE, P_PATHS, P_END };
+static const Param extend_vg_params[] = { P_WWID, P_VGNAME(PARAM_REQUIRED), P_WIPE, P_PATHS, P_END };
+static const Param reduce_vg_params[] = { P_WWID, P_VGNAME(PARAM_REQUIRED), P_END };
 static const Param vg_only_params[] = { P_VGNAME(POS), P_END };
 static const Param convert_vg_params[] = { P_VGNAME(POS), P_LOCKING, P_END };
 
@@ -659,12 +659,10 @@ const Verb verb_table[] = {
           .path = STORAGE "/path",
           .show = show_path },
         { .name = "extractconfig",
-          .text = "Guest configuration inside a backup.",
+          .text = "Guest configuration inside a backup: Proxmox VE's own, storaged opens no backups.",
           .params = volume_params,
           .flags = VERB_PVE,
-          .method = "GET",
-          .path = STORAGE "/extractconfig",
-          .show = show_text },
+          .run = run_extractconfig },
         { .name = "export",
           .text = "Writes a volume as a stream.",
           .params = export_params,

@@ -91,7 +91,8 @@ int ceph_cluster_init(CephCluster *c, const struct storaged_host *host, const st
         int r;
 
         *c = (CephCluster){ .host = host };
-        r = dup_string(&c->storage, config->storage);
+        r = dup_string(&c->storage,
+                       config->storage && *config->storage ? config->storage : "ceph"); /* a scan has none */
         if (r >= 0)
                 r = set_monhost(c, storaged_config_get(config, "monhost"));
         if (r >= 0)

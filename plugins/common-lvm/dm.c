@@ -214,7 +214,8 @@ int dm_each(const char *vg, const char *vg_uuid, DmFn fn, void *userdata, struct
         dm_be_silent();
         t = dm_task_create(DM_DEVICE_LIST);
         if (!t || !dm_task_run(t) || !(names = dm_task_get_names(t)))
-                return error_set(err, -EIO, "cannot list the devices of device-mapper");
+                return error_set(err, -EIO, "cannot list the devices of device-mapper (volume group %s): %s", vg,
+                                 t && dm_task_get_errno(t) ? strerror(dm_task_get_errno(t)) : "it does not answer");
         if (!names->dev)
                 return 0;
         for (;;) {

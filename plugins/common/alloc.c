@@ -116,7 +116,8 @@ static int resize_with_qemu(FileStore *fs, const char *rel, uint64_t bytes, stru
         return qemu_img_run(fs, argv, "resize", rel, err);
 }
 
-static int virtual_size(FileStore *fs, const char *rel, uint32_t format, uint64_t *ret, struct storaged_error *err)
+static int virtual_size(FileStore *fs, STORAGED_VOL, const char *rel, uint32_t format, uint64_t *ret,
+                        struct storaged_error *err)
 {
         TreeAttr attr;
         ImageInfo info;
@@ -131,7 +132,7 @@ static int virtual_size(FileStore *fs, const char *rel, uint32_t format, uint64_
         if (r == 0)
                 r = image_read(fs->control, rel, format, &info);
         if (r < 0)
-                return store_fail(fs, err, r, "read", rel);
+                return store_fail_volume(fs, err, r, "read", vol, rel);
         *ret = info.bytes;
         return 0;
 }
@@ -159,7 +160,7 @@ int filestore_resize(void *self, STORAGED_VOL, uint64_t bytes, struct storaged_e
         r = layout_path(fs, vol, rel, err);
         if (r < 0)
                 return r;
-        r = virtual_size(fs, rel, format, &old, err);
+        r = virtual_size(fs, vol, rel, format, &old, err);
         if (r < 0)
                 return r;
         if (bytes < old)

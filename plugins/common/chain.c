@@ -67,7 +67,7 @@ int chain_read(FileStore *fs, STORAGED_VOL, Chain *ret, struct storaged_error *e
         if (r == 0)
                 r = image_read(fs->control, rel, STORAGED_FORMAT_QCOW2, &info);
         if (r < 0)
-                return store_fail(fs, err, r, "read", rel);
+                return store_fail_volume(fs, err, r, "read", vol, rel);
         c.bytes = info.bytes;
         c.n_internal = info.n_snapshots;
         c.links = calloc(CHAIN_MAX, sizeof(*c.links));

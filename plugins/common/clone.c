@@ -62,7 +62,7 @@ int filestore_clone(void *self, STORAGED_VOL, const char *snap, uint32_t vmid,
         if (r == 0 && attr.type != TREE_FILE)
                 r = -ELOOP;
         if (r < 0)
-                return store_fail(fs, err, r, "clone", rel);
+                return store_fail_volume(fs, err, r, "clone", vol, rel);
         r = newfile_name(fs, vmid, STORAGED_FORMAT_QCOW2, "vm", NULL, &f, err);
         if (r == 0)
                 r = newfile_prepare(fs, fs->data, &f, err);
@@ -139,7 +139,7 @@ static int refuse_irregular(FileStore *fs, STORAGED_VOL, const char *rel, struct
         int r = fs->control->ops->stat(fs->control, rel, &attr);
 
         if (r < 0)
-                return store_fail(fs, err, r, "look at", rel);
+                return store_fail_volume(fs, err, r, "look at", vol, rel);
         if (attr.type != TREE_FILE && !(attr.type == TREE_DIR && strcmp(vol->format, "subvol") == 0))
                 return error_set(err, -EINVAL, "volume \"%s\" of storage \"%s\" is no regular file", vol->volname,
                                  fs->storage);

@@ -217,7 +217,8 @@ static int export_raw(FileStore *fs, STORAGED_VOL, const char *rel, const char *
                         return error_set_param(err, -EOPNOTSUPP, "snapshot", "volume \"%s\" has no snapshots",
                                                vol->volname);
                 r = fs->data->ops->stat(fs->data, rel, &attr);
-                return r < 0 ? store_fail(fs, err, r, "export", rel) : export_file(fs, rel, attr.bytes, s, err);
+                return r < 0 ? store_fail_volume(fs, err, r, "export", vol, rel)
+                             : export_file(fs, rel, attr.bytes, s, err);
         }
         if (snap && format != STORAGED_FORMAT_QCOW2)
                 return error_set_param(err, -EOPNOTSUPP, "snapshot", "volume \"%s\" has no snapshots", vol->volname);
@@ -261,7 +262,7 @@ int filestore_export_stream(void *self, STORAGED_VOL, const char *stream_format,
         if (r == 0 && attr.type != (strcmp(stream_format, "tar+size") == 0 ? TREE_DIR : TREE_FILE))
                 r = -EINVAL;
         if (r < 0)
-                return store_fail(fs, err, r, "export", rel);
+                return store_fail_volume(fs, err, r, "export", vol, rel);
         if (strcmp(stream_format, "tar+size") == 0)
                 return export_tar(fs, rel, &s, err);
         if (strcmp(stream_format, "raw+size") == 0)

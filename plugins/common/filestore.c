@@ -275,6 +275,14 @@ int store_fail(FileStore *fs, struct storaged_error *err, int r, const char *act
                          fs->path, *rel ? "/" : "", rel, strerror(-r));
 }
 
+int store_fail_volume(FileStore *fs, struct storaged_error *err, int r, const char *action, STORAGED_VOL,
+                      const char *rel)
+{
+        if (r != -ENOENT)
+                return store_fail(fs, err, r, action, rel);
+        return error_set(err, r, "%s storage \"%s\" has no volume \"%s\"", fs->kind->type, fs->storage, vol->volname);
+}
+
 int store_absolute(const FileStore *fs, const char *rel, char ret[static TREE_PATH_MAX], struct storaged_error *err)
 {
         int n = snprintf(ret, TREE_PATH_MAX, "%s/%s", fs->path[1] ? fs->path : "", rel);

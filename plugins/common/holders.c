@@ -67,7 +67,7 @@ int filestore_holders(void *self, STORAGED_VOL, storaged_holder_fn fn, void *use
                 return r;
         r = holders_query(fs, rel);
         if (r < 0)
-                return store_fail(fs, err, r, "ask for the users of", rel);
+                return store_fail_volume(fs, err, r, "ask for the users of", vol, rel);
         if (r == HOLDER_NONE)
                 return 0;
         return fn(userdata, &(struct storaged_holder){
@@ -119,7 +119,10 @@ int filestore_activate_volume(void *self, STORAGED_VOL, const char *snap, uint32
         r = fs->data->ops->stat(fs->data, rel, &attr);
         if (r == 0 && attr.type == TREE_LINK)
                 r = -ELOOP;
-        return r < 0 ? store_fail(fs, err, r, "activate", rel) : 0;
+        if (r < 0)
+                return snap ? store_fail(fs, err, r, "activate", rel)
+                            : store_fail_volume(fs, err, r, "activate", vol, rel);
+        return 0;
 }
 
 int filestore_deactivate_volume(void *self, STORAGED_VOL, const char *snap, struct storaged_error *err)

@@ -191,24 +191,23 @@ int listing_images(FileStore *fs, uint32_t vmid, ListedImageFn fn, void *userdat
         return r;
 }
 
-int listing_image(FileStore *fs, uint32_t vmid, const char *file, ListedImageFn fn, void *userdata,
-                  struct storaged_error *err)
+int listing_image(FileStore *fs, STORAGED_VOL, ListedImageFn fn, void *userdata, struct storaged_error *err)
 {
-        Walk w = { .fs = fs, .fn = fn, .userdata = userdata, .vmid = vmid, .err = err };
+        Walk w = { .fs = fs, .fn = fn, .userdata = userdata, .vmid = vol->vmid, .err = err };
         char rel[TREE_PATH_MAX];
         TreeAttr attr;
-        int r = layout_image_path(fs, vmid, file, rel, err);
+        int r = layout_image_path(fs, vol->vmid, vol->name, rel, err);
 
         if (r < 0)
                 return r;
         r = fs->control->ops->stat(fs->control, rel, &attr);
         if (r < 0)
-                return store_fail(fs, err, r, "find", rel);
+                return store_fail_volume(fs, err, r, "find", vol, rel);
         if (attr.type == TREE_LINK)
                 return error_set(err, -ELOOP,
                                  "%s storage \"%s\": %s/%s is a symbolic link; volumes must be files of the storage",
                                  fs->kind->type, fs->storage, fs->path, rel);
-        return walk_file(&w, file, &attr);
+        return walk_file(&w, vol->name, &attr);
 }
 
 typedef struct CloneSearch {

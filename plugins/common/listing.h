@@ -23,8 +23,7 @@ typedef int (*ListedImageFn)(void *userdata, const ListedImage *image);
 /* All guest images, or those of one VMID. */
 int listing_images(FileStore *fs, uint32_t vmid, ListedImageFn fn, void *userdata, struct storaged_error *err);
 /* One of them. -ENOENT. */
-int listing_image(FileStore *fs, uint32_t vmid, const char *file, ListedImageFn fn, void *userdata,
-                  struct storaged_error *err);
+int listing_image(FileStore *fs, STORAGED_VOL, ListedImageFn fn, void *userdata, struct storaged_error *err);
 /* Sets ret to the volume name of one linked clone of the base, or to "". */
 int listing_find_clone(FileStore *fs, uint32_t basevmid, const char *base, char ret[static STORAGED_VOLNAME_MAX],
                        struct storaged_error *err);

@@ -76,7 +76,7 @@ static int find_archive(FileStore *fs, STORAGED_VOL, const char *what, char rel[
         if (r < 0)
                 return r;
         r = fs->control->ops->stat(fs->control, rel, &attr);
-        return r < 0 ? store_fail(fs, err, r, "find", rel) : 0;
+        return r < 0 ? store_fail_volume(fs, err, r, "find", vol, rel) : 0;
 }
 
 int filestore_set_notes(void *self, STORAGED_VOL, const char *notes, struct storaged_error *err)

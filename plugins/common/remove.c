@@ -124,11 +124,8 @@ int filestore_free(void *self, STORAGED_VOL, struct storaged_error *err)
         if (r < 0)
                 return r;
         r = fs->control->ops->stat(fs->control, rel, &attr);
-        if (r == -ENOENT)
-                return error_set(err, r, "%s storage \"%s\" has no volume \"%s\"", fs->kind->type, fs->storage,
-                                 vol->volname);
         if (r < 0)
-                return store_fail(fs, err, r, "find", rel);
+                return store_fail_volume(fs, err, r, "find", vol, rel);
         if (attr.type != (strcmp(vol->format, "subvol") == 0 ? TREE_DIR : TREE_FILE))
                 return error_set(err, -EINVAL,
                                  "%s storage \"%s\": %s/%s is not what its name says (a link, a directory or a file); "

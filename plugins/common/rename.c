@@ -93,7 +93,7 @@ int filestore_rename(void *self, STORAGED_VOL, uint32_t vmid, const char *name,
         if (r == 0 && attr.type == TREE_LINK)
                 r = -ELOOP;
         if (r < 0)
-                return store_fail(fs, err, r, "rename", rel);
+                return store_fail_volume(fs, err, r, "rename", vol, rel);
         if (name && vol->is_base != (strncmp(name, "base-", 5) == 0))
                 return error_set_param(err, -EINVAL, "filename",
                                        "\"%.64s\": the name of a template, and only that, begins with base-", name);

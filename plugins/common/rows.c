@@ -258,7 +258,7 @@ int filestore_stat(void *self, STORAGED_VOL, storaged_volume_fn fn, void *userda
         if (r < 0)
                 return r;
         if (layout_is_image(vol)) {
-                r = listing_image(fs, vol->vmid, vol->name, give_image, &rows, err);
+                r = listing_image(fs, vol, give_image, &rows, err);
                 if (r == 0 && rows.n == 0)
                         return error_set(err, -ENOENT, "%s storage \"%s\": %s is no volume of that format",
                                          fs->kind->type, fs->storage, vol->volname);
@@ -269,7 +269,7 @@ int filestore_stat(void *self, STORAGED_VOL, storaged_volume_fn fn, void *userda
                 return r;
         r = fs->control->ops->stat(fs->control, rel, &attr);
         if (r < 0)
-                return store_fail(fs, err, r, "find", rel);
+                return store_fail_volume(fs, err, r, "find", vol, rel);
         has_notes = notes_stat(fs, rel, NOTES_SUFFIX, &side) == 0;
         is_protected = vol->content == STORAGED_CONTENT_BACKUP && notes_stat(fs, rel, PROTECTED_SUFFIX, &side) == 0;
         r = give_file(&rows, vol->name, &attr, vol->content == STORAGED_CONTENT_BACKUP && has_notes, is_protected);

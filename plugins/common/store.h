@@ -26,6 +26,9 @@ int store_fault(FileStore *fs, const char *point, struct storaged_error *err);
 int store_may_commit(FileStore *fs, struct storaged_error *err);
 /* The sentence for a failed file operation: `dir storage "local": cannot <action> /path/rel: <reason>`; returns r. */
 int store_fail(FileStore *fs, struct storaged_error *err, int r, const char *action, const char *rel);
+/* The same of a volume's own file: that it is not there is said of the volume. */
+int store_fail_volume(FileStore *fs, struct storaged_error *err, int r, const char *action, STORAGED_VOL,
+                      const char *rel);
 /* FS path of the local data plane. -ENAMETOOLONG. */
 int store_absolute(const FileStore *fs, const char *rel, char ret[static TREE_PATH_MAX], struct storaged_error *err);
 

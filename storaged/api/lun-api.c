@@ -124,6 +124,10 @@ static void scan(Request *r)
 {
         LunRequest rq = job_request(r);
 
+        if (rq.lun && !rq.target) {
+                request_fail_status(r, 400, "lun", "a number is one of a target: give the target, too");
+                return;
+        }
         lun_scan(r->core, &rq, request_on_reply, r);
 }
 

@@ -183,6 +183,19 @@ static int write_all(const Config *c, const StorageConfig *old, const StorageCon
         return 0;
 }
 
+static int refuse_type(const Schema *schema, const char *type, struct storaged_error *err)
+{
+        AUTO(strbuf_deinit) StrBuf known = STRBUF_INIT;
+        size_t n = 0;
+        const Type *const *types = schema_get_types(schema, &n);
+
+        for (size_t i = 0; i < n; i++)
+                if (types[i]->has_plugin)
+                        strbuf_addf(&known, "%s%s", known.len ? ", " : "", types[i]->name);
+        return error_set_param(err, -EINVAL, "type", "storage type '%s' is not known; here are plugins for %s",
+                               show(type).text, known.len ? known.data : "none");
+}
+
 int config_add(const Config *c, const Schema *schema, const char *type, const char *id,
                const struct storaged_pair *pairs, size_t n_pairs, char **ret_text, struct storaged_error *err)
 {
@@ -192,7 +205,7 @@ int config_add(const Config *c, const Schema *schema, const char *type, const ch
         int r;
 
         if (!e.type)
-                return error_set_param(err, -EINVAL, "type", "storage type '%s' is not known", show(type).text);
+                return refuse_type(schema, type, err);
         if (!e.type->has_plugin)
                 return error_set_param(err, -EOPNOTSUPP, "type",
                                        "storage type '%s' is known but no plugin for it is installed%s%s%s",

@@ -101,15 +101,38 @@ int call_health(Call *c)
         return r;
 }
 
-int call_repair(Call *c)
+static int note_repairable(void *userdata, const struct storaged_finding *f)
+{
+        StrList *codes = userdata;
+
+        return f->is_repairable && !strlist_has(codes, f->code) ? strlist_adds(codes, f->code) : 0;
+}
+
+/* What is to be repaired: the code that was asked for, or of all findings those that can be. */
+static int find_codes(Call *c, StrList *ret)
 {
         const char *code = NULL;
-        int r = args_string(c->args, "code", &code, c->err);
+        int r;
 
-        if (r < 0)
-                return r;
+        if (!json_object_object_get_ex(c->args, "code", NULL)) {
+                if (!c->ops->health)
+                        return error_set_param(c->err, -EINVAL, "code",
+                                               "this type of storage does not look for faults by itself: say the code");
+                return c->ops->health(c->self, note_repairable, ret, c->err);
+        }
+        r = args_string(c->args, "code", &code, c->err);
+        return r < 0 ? r : strlist_adds(ret, code);
+}
+
+int call_repair(Call *c)
+{
+        AUTO(strlist_deinit) StrList codes = STRLIST_INIT;
+        bool is_dry = json_get_bool(c->args, "dry_run", false);
+        int r = find_codes(c, &codes);
+
         jsonw_array_begin(c->reply);
-        r = c->ops->repair(c->self, code, json_get_bool(c->args, "dry_run", false), finding_row, c->reply, c->err);
+        for (size_t i = 0; r >= 0 && i < codes.n; i++)
+                r = c->ops->repair(c->self, codes.items[i], is_dry, finding_row, c->reply, c->err);
         jsonw_array_end(c->reply);
         return r;
 }

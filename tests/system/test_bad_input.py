@@ -251,6 +251,26 @@ class BadInput(DaemonTest):
             with self.subTest(args=[a[:40] for a in args]):
                 self.cli_refused(self.d.pvesm(*args, check=False), 2)
 
+    def test_the_sentence_names_what_is_missing(self):
+        gone, qcow2, backup = "st:100/vm-100-disk-9.raw", "st:100/vm-100-disk-9.qcow2", "st:backup/vzdump-qemu-100-2020_01_01-00_00_00.vma"
+        out = os.path.join(self.tmp, "stream")
+        for args in [("free", gone), ("resize", gone, "4M"), ("activate", gone), ("holders", gone), ("export", gone, "raw+size", out),
+                     ("rename", gone, "--vmid", "101"), ("template", gone), ("copy", gone, "local"), ("clone", "st:100/base-100-disk-9.raw", "101"),
+                     ("snapshot", qcow2, "a1"), ("snapshots", qcow2), ("rollback", qcow2, "a1"), ("notes", backup, "x"), ("protect", backup, "1")]:
+            with self.subTest(args=args):
+                volname = args[1].split(":", 1)[1]
+                self.cli_refused(self.d.pvesm(*args, check=False), 255, f'dir storage "st" has no volume "{volname}"')
+        for args, status, words in [(("add", "floppy", "new"), 2, "here are plugins for cephfs, dir,"),
+                                    (("lun",), 255, "command 'pvesm lun' needs one of these words behind it"),
+                                    (("lun", "nosuch"), 255, "unknown command 'pvesm lun nosuch'"),
+                                    (("lun", "extend-vg", "3600"), 2, "vgname: property is missing"),
+                                    (("lun", "reduce-vg", "3600"), 2, "vgname: property is missing"),
+                                    (("lun", "scan", "--lun", "5"), 2, "give the target, too"),
+                                    (("extractconfig", backup), 255, "does not look into backups"),
+                                    (("repair", "st", "--code", "NOSUCH"), 255, 'no safe repair for "NOSUCH"')]:
+            with self.subTest(args=args):
+                self.cli_refused(self.d.pvesm(*args, check=False), status, words)
+
 
 if __name__ == "__main__":
     main()

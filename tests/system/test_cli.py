@@ -227,6 +227,16 @@ class Verbs(DaemonTest):
         self.d.pvesm("delsnapshot", vol, "before")
         self.assertNotIn("before", self.d.pvesm("snapshots", vol).out)
 
+    def test_repair_without_a_code_repairs_all_that_can_be(self):
+        self.d.alloc("st", 100, "vm-100-x.raw", "4")
+        left = f"{self.path}/images/100/.storaged-{self.d.node}~99999999-1-1-vm-100-y.raw"
+        open(left, "wb").close()
+        self.assertIn("STALE_TEMPORARY", self.d.pvesm("repair", "st", "--dry-run").out)
+        self.assertTrue(os.path.exists(left))
+        self.assertIn("STALE_TEMPORARY", self.d.pvesm("repair", "st").out)
+        self.assertFalse(os.path.exists(left))
+        self.assertNotIn("STALE_TEMPORARY", self.d.pvesm("repair", "st").out)
+
     def test_notes_and_protection(self):
         name = "vzdump-qemu-100-2026_01_01-10_00_00.vma"
         os.makedirs(f"{self.path}/dump", exist_ok=True)
