@@ -38,6 +38,7 @@
         }
 
 static const Param no_params[] = { P_END };
+static const Param node_params[] = { P_NODE_END };
 static const Param storage_params[] = { P_STORAGE, P_END };
 static const Param health_params[] = { P_STORAGE, P_NODE_END };
 static const Param volume_params[] = { P_VOLUME, P_NODE_END };
@@ -118,12 +119,13 @@ static const Param create_vg_params[] = { P_WWID, P_VGNAME(PARAM_REQUIRED), P_LO
 static const Param extend_vg_params[] = { P_WWID, P_VGNAME(PARAM_REQUIRED), P_WIPE, P_PATHS, P_END };
 static const Param reduce_vg_params[] = { P_WWID, P_VGNAME(PARAM_REQUIRED), P_END };
 static const Param vg_only_params[] = { P_VGNAME(POS), P_END };
+static const Param vg_here_params[] = { P_VGNAME(POS), P_NODE_END };
 static const Param convert_vg_params[] = { P_VGNAME(POS), P_LOCKING, P_END };
 
 static const Param guard_vg_params[] = {
         { .name = "vgname", .text = "Further volume groups that are this node's own, with commas." },
         { .name = "off", .type = PARAM_BOOLEAN, .text = "Take away what was set up by this command." },
-        P_END
+        P_NODE_END
 };
 
 static const Param lun_params[] = { P_WWID, P_FRESH, P_END };
@@ -236,7 +238,7 @@ static const Param set_params[] = {
 
 static const Param server_params[] = {
         { .name = "server", .flags = POS, .text = "Name or address of the server." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param cifs_params[] = {
@@ -244,17 +246,17 @@ static const Param cifs_params[] = {
         { .name = "domain", .text = "Domain or workgroup." },
         { .name = "password", .type = PARAM_SECRET, .text = "Password; asked on the terminal if left empty." },
         { .name = "username", .text = "User name." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param portal_params[] = {
         { .name = "portal", .flags = POS, .text = "HOST or HOST:PORT." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param vg_params[] = {
         { .name = "vg", .flags = POS, .text = "The volume group." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param pbs_params[] = {
@@ -266,7 +268,7 @@ static const Param pbs_params[] = {
           .text = "Password; asked on the terminal if left empty." },
         { .name = "fingerprint", .text = "SHA-256 fingerprint of the certificate." },
         { .name = "port", .type = PARAM_INTEGER, .text = "Port, 8007 if not given." },
-        P_END,
+        P_NODE_END,
 };
 
 #define FORMATS "raw+size tar+size qcow2+size vmdk+size zfs btrfs rbd+size"
@@ -478,7 +480,7 @@ static const Param repair_params[] = {
                 .name = "pg_num", .type = PARAM_INTEGER, .text = "Placement groups."                    \
         }
 
-static const Param ceph_params[] = { P_CEPH, P_END };
+static const Param ceph_params[] = { P_CEPH, P_NODE_END };
 
 static const Param ceph_repair_params[] = {
         { .name = "name", .flags = POS | PARAM_OPTIONAL, .hint = "<pool>", .text = "Only this pool." },
@@ -486,7 +488,7 @@ static const Param ceph_repair_params[] = {
         { .name = "check", .text = "Only this check, by its code." },
         { .name = "dry-run", .type = PARAM_BOOLEAN, .text = "Only say what would be done." },
         P_APPLICATION("What the pool is for, where that can't be told from it."),
-        P_END,
+        P_NODE_END,
 };
 
 static const Param pool_create_params[] = {
@@ -501,7 +503,7 @@ static const Param pool_create_params[] = {
         { .name = "add-storage", .text = "Define a storage of this id on it, with a Ceph user of its own." },
         { .name = "content", .type = PARAM_LIST, .complete = "images rootdir", .text = "What that storage may hold." },
         { .name = "client", .text = "Make this Ceph user for the pool." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param pool_set_params[] = {
@@ -511,7 +513,7 @@ static const Param pool_set_params[] = {
         { .name = "quota-bytes", .type = PARAM_INTEGER, .text = "Most bytes; 0: no limit." },
         { .name = "quota-objects", .type = PARAM_INTEGER, .text = "Most objects; 0: no limit." },
         P_APPLICATION("For a pool that has none yet."),
-        P_END,
+        P_NODE_END,
 };
 
 static const Param pool_destroy_params[] = {
@@ -519,7 +521,7 @@ static const Param pool_destroy_params[] = {
         P_CEPH,
         { .name = "client", .text = "Remove this Ceph user, too." },
         { .name = "dry-run", .type = PARAM_BOOLEAN, .text = "Only say whether it could be removed." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param tasks_params[] = {
@@ -555,19 +557,19 @@ static const Param task_log_params[] = {
 static const Param flatten_params[] = {
         P_STORAGE,
         { .name = "volume", .flags = POS, .text = "Name of the volume, without the storage's." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param cephfs_params[] = {
         { .name = "monhost", .text = "Monitors of the cluster that is meant; default: this node's ceph.conf." },
         { .name = "username", .text = "User of that cluster, without \"client.\"; default admin." },
         { .name = "keyring", .text = "File with that user's key, on the node." },
-        P_END,
+        P_NODE_END,
 };
 
 static const Param info_params[] = {
         { .name = "volume", .flags = POS, .complete = "volume", .text = "The volume id: STORAGE:NAME." },
-        P_END,
+        P_NODE_END,
 };
 
 #define SCAN(kind_, params_, text_)                                                                          \
@@ -604,7 +606,7 @@ const Verb verb_table[] = {
           .run = run_add },
         SCAN("cifs", cifs_params, "Shares of an SMB server."),
         SCAN("iscsi", portal_params, "Targets of an iSCSI portal."),
-        SCAN("lvm", no_params, "Volume groups of this node."),
+        SCAN("lvm", node_params, "Volume groups of this node."),
         SCAN("lvmthin", vg_params, "Thin pools of a volume group."),
         SCAN("nfs", server_params, "Exports of an NFS server."),
         { .name = "scan pbs",
@@ -615,13 +617,13 @@ const Verb verb_table[] = {
           .path = NODE "/scan/pbs",
           .show = show_object,
           .run = run_add },
-        SCAN("zfs", no_params, "ZFS pools and datasets of this node."),
+        SCAN("zfs", node_params, "ZFS pools and datasets of this node."),
         OLD_SCAN("cifs", cifs_params),
         OLD_SCAN("iscsi", portal_params),
-        OLD_SCAN("lvm", no_params),
+        OLD_SCAN("lvm", node_params),
         OLD_SCAN("lvmthin", vg_params),
         OLD_SCAN("nfs", server_params),
-        OLD_SCAN("zfs", no_params),
+        OLD_SCAN("zfs", node_params),
         { .name = "status",
           .text = "State and space of the storages of this node.",
           .params = status_params,
@@ -903,13 +905,13 @@ const Verb verb_table[] = {
         { .name = "lun multipath",
           .text = "How multipath.cfg of the cluster was applied on this node, and where the node's own configuration "
                   "differs.",
-          .params = no_params,
+          .params = node_params,
           .method = "GET",
           .path = NODE "/multipath",
           .show = show_multipath },
         { .name = "lun ports",
           .text = "FC ports of this node with the remote ports they see, and its iSCSI sessions.",
-          .params = no_params,
+          .params = node_params,
           .method = "GET",
           .path = NODE "/ports",
           .show = show_ports },
@@ -1012,7 +1014,7 @@ const Verb verb_table[] = {
           .run = run_task },
         { .name = "vg cut-off",
           .text = "Storage lost: lets all I/O of this node to a volume group fail and gives up its locks.",
-          .params = vg_only_params,
+          .params = vg_here_params,
           .method = "POST",
           .path = NODE "/actions/lvm/cut-off" },
         { .name = "task list",

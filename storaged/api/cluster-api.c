@@ -23,6 +23,7 @@ static void tell_identity(Request *r)
                               .text = request_get(r, "config"),
                               .mark = request_get(r, "mark") ? request_get(r, "mark") : "none",
                               .name = request_get(r, "name"),
+                              .is_used = params_get_bool(&r->params, "use", false),
                               .is_undone = params_get_bool(&r->params, "undo", false) };
 
         identity_tell(r->core, &call, request_on_reply, r);
@@ -62,6 +63,9 @@ static const ParamSpec identity_params[] = {
           .values = marks,
           .description = "Leave a mark in it, look for one, or take it away again." },
         { .name = "name", .max_length = 32, .description = "The mark's, 32 hexadecimal digits." },
+        { .name = "use",
+          .type = PARAM_BOOLEAN,
+          .description = "It is about to be added: activate it on this node already, if that takes a mount." },
         { .name = "undo",
           .type = PARAM_BOOLEAN,
           .description = "With mark remove: a storage that was not accepted is let go of on this node." },

@@ -609,7 +609,9 @@ void request_dispatch(Request *r, const char *content_type)
         if (!read_body(r, content_type))
                 return;
         strbuf_deinit(&r->input);
-        n = check_params(r, &err);
+        n = strstr(r->route->path, "storage") ? core_check_config(r->core, &err) : 0;
+        if (n >= 0)
+                n = check_params(r, &err);
         if (n < 0) {
                 request_fail(r, n, &err);
                 return;

@@ -19,6 +19,8 @@ typedef struct FileId {
 
 /* Of the path itself, never of what a link points to; asks the file system anew. -ENOENT, … */
 int fileid_get(const char *path, FileId *ret);
+/* The same for what can be done without: it waits a moment only. */
+int fileid_glance(const char *path, FileId *ret);
 /* The same, by the calling thread whatever the file system: for threads and workers that may wait. */
 int fileid_look(const char *path, FileId *ret);
 static inline bool fileid_equal(const FileId *a, const FileId *b)

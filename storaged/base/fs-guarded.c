@@ -216,7 +216,7 @@ static int op_identify(FsCall *c)
         return fileid_look(c->path, &c->id);
 }
 
-int fileid_get(const char *path, FileId *ret)
+static int identify_within(const char *path, FileId *ret, uint64_t bound_usec)
 {
         AUTO(call_freep) FsCall *c = NULL;
         int r;
@@ -225,10 +225,20 @@ int fileid_get(const char *path, FileId *ret)
                 return fileid_look(path, ret);
         r = call_new(&c, path, op_identify);
         if (r >= 0)
-                r = call_do(&c, GUARD_READ, GUARD_READ_USEC);
+                r = call_do(&c, GUARD_READ, bound_usec);
         if (r >= 0)
                 *ret = c->id;
         return r;
+}
+
+int fileid_get(const char *path, FileId *ret)
+{
+        return identify_within(path, ret, GUARD_READ_USEC);
+}
+
+int fileid_glance(const char *path, FileId *ret)
+{
+        return identify_within(path, ret, GUARD_GLANCE_USEC);
 }
 
 /* --- writing */

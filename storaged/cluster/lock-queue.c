@@ -158,10 +158,15 @@ static uint64_t renew_usec(const LockQueue *q)
         return q->locks->life_sec * USEC_PER_SEC / RENEWALS_PER_LIFE;
 }
 
+uint64_t lock_queue_get_end_usec(const LockQueue *q)
+{
+        return q->alive_usec + q->locks->life_sec * USEC_PER_SEC;
+}
+
 /* After its life others may have taken it: it is neither renewed nor removed any more, whatever is there. */
 static bool is_alive(const LockQueue *q)
 {
-        return clock_usec(CLOCK_BOOTTIME) - q->alive_usec < q->locks->life_sec * USEC_PER_SEC;
+        return clock_usec(CLOCK_BOOTTIME) < lock_queue_get_end_usec(q);
 }
 
 static int on_renew(sd_event_source *source, uint64_t usec, void *userdata)
@@ -272,26 +277,41 @@ void lock_queue_drop_at_end(LockQueue *q)
                 queue_give_back(q);
 }
 
-/* The directory is there and still the one we made; costs one look. */
-static bool queue_has_its_dir(const LockQueue *q)
+/* Whether the directory is there and still the one we made: 1, 0; -ETIMEDOUT: that can't be seen now. Costs a glance. */
+static int queue_look(const LockQueue *q)
 {
         FileId now;
+        int r;
 
-        return q->has_dir && !q->is_lost && is_alive(q) && fileid_get(q->dir.path, &now) >= 0 &&
-               fileid_equal(&now, &q->id);
+        if (!q->has_dir || q->is_lost || !is_alive(q))
+                return 0;
+        r = fileid_glance(q->dir.path, &now);
+        return r == -ETIMEDOUT ? r : r >= 0 && fileid_equal(&now, &q->id);
 }
 
 int lock_queue_check(const LockQueue *q, struct storaged_error *err)
 {
-        int r = lock_queue_is_quorate(q, err) ? 0 : -EROFS;
+        int r = lock_queue_check_known(q, err);
 
-        if (r < 0 || q->is_local || queue_has_its_dir(q))
-                return r;
+        /* Who asks here for another process is not the last to look: what can't be seen now is seen by that. */
+        return r < 0 || q->is_local || queue_look(q) != 0 ? r : lock_error_lost(q->name, is_alive(q), err);
+}
+
+int lock_queue_check_known(const LockQueue *q, struct storaged_error *err)
+{
+        if (!lock_queue_is_quorate(q, err))
+                return -EROFS;
+        if (q->is_local || (q->has_dir && !q->is_lost && is_alive(q)))
+                return 0;
+        return lock_error_lost(q->name, is_alive(q), err);
+}
+
+int lock_error_lost(const char *name, bool is_alive, struct storaged_error *err)
+{
         return error_set(err, -ESTALE,
                          "cluster lock '%s' was lost while this was under way (%s): nothing was changed by this step; "
                          "see what is there and try again",
-                         q->name,
-                         is_alive(q) ? "somebody removed or took it" : "this node gave no sign of life for too long");
+                         name, is_alive ? "somebody removed or took it" : "this node gave no sign of life for too long");
 }
 
 /* --- the line */
@@ -300,6 +320,7 @@ static int on_step(sd_event_source *source, uint64_t usec, void *userdata)
 {
         LockQueue *q = userdata;
         ClusterLock *lock = TAILQ_FIRST(&q->waiting);
+        int r;
 
         (void) source;
         (void) usec;
@@ -309,7 +330,12 @@ static int on_step(sd_event_source *source, uint64_t usec, void *userdata)
                 queue_fail_all(q, -EROFS);
                 return 0;
         }
-        if (!q->is_local && !queue_has_its_dir(q)) {
+        r = q->is_local ? 1 : queue_look(q);
+        if (r < 0) {
+                queue_try_after(q, RETRY_FIRST_USEC);
+                return 0;
+        }
+        if (r == 0) {
                 if (q->has_dir)
                         lock_dir_forget(&q->dir); /* it was taken from us */
                 q->has_dir = false;
@@ -413,7 +439,7 @@ LockQueue *lock_queue_find(const ClusterLocks *l, const char *name, bool is_loca
 
 void lock_queue_release(LockQueue *q)
 {
-        bool keeps = q->is_local || (q->n_handed_over < HAND_OVERS_MAX && queue_has_its_dir(q));
+        bool keeps = q->is_local || (q->n_handed_over < HAND_OVERS_MAX && queue_look(q) > 0);
 
         q->holder = NULL;
         if (TAILQ_EMPTY(&q->waiting)) {

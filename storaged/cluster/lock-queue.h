@@ -58,6 +58,8 @@ struct ClusterLocks {
         sd_event *event;
         Offload *offload;
         bool may_block; /* the directory is on a cluster file system in user space */
+        OffloadJob recovery; /* what the last storaged left is given back, before anything is taken */
+        int n_recovered;
         unsigned life_sec;
         const Membership *membership; /* NULL: quorum is the file system's matter */
         TAILQ_HEAD(, LockQueue) queues;
@@ -87,5 +89,11 @@ void lock_queue_tidy(LockQueue *q);
 void lock_queue_remove(LockQueue *q);
 /* The lock is the one that was taken, and within its life. -ESTALE, -EROFS with `err`. */
 int lock_queue_check(const LockQueue *q, struct storaged_error *err);
+/* The same without a look at the directory. */
+int lock_queue_check_known(const LockQueue *q, struct storaged_error *err);
+/* CLOCK_BOOTTIME */
+uint64_t lock_queue_get_end_usec(const LockQueue *q);
+/* -ESTALE */
+int lock_error_lost(const char *name, bool is_alive, struct storaged_error *err);
 /* Gives the directory back in the background; for the end of the daemon, when no `done` comes any more. */
 void lock_queue_drop_at_end(LockQueue *q);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/lock-queue.h"
@@ -20,6 +21,27 @@
 
 #define NAME_MAX_BYTES 200
 #define END_WAIT_USEC (3 * USEC_PER_SEC)
+
+static void recovery_run(OffloadJob *job)
+{
+        ClusterLocks *l = job->userdata;
+
+        l->n_recovered = guard_check_mounted(); /* else their notes are kept for the next one */
+        if (l->n_recovered >= 0)
+                l->n_recovered = lock_dir_recover(l->cluster_dir, l->state_dir);
+}
+
+static void recovery_done(OffloadJob *job)
+{
+        ClusterLocks *l = job->userdata;
+
+        if (l->n_recovered < 0)
+                log_error("can't give back what the notes in %s/locks tell of: %s", l->state_dir,
+                          strerror(-l->n_recovered));
+        else if (l->n_recovered > 0)
+                log_warning("gave back %d cluster lock(s) that the last storaged held when it was killed",
+                            l->n_recovered);
+}
 
 int cluster_locks_new(ClusterLocks **ret, const char *cluster_dir, const char *state_dir, const char *node,
                       sd_event *event, struct storaged_error *err)
@@ -45,11 +67,15 @@ int cluster_locks_new(ClusterLocks **ret, const char *cluster_dir, const char *s
                 r = offload_new(&l->offload, event);
         if (r < 0)
                 return error_set(err, r, "can't set up the cluster locks: %s", strerror(-r));
-        r = lock_dir_recover(cluster_dir, state_dir);
-        if (r < 0)
-                return error_set(err, r, "can't read the notes of held locks in %s/locks: %s", state_dir, strerror(-r));
-        if (r > 0)
-                log_warning("gave back %d cluster lock(s) that the last storaged held when it was killed", r);
+        l->recovery = (OffloadJob){ .run = recovery_run, .done = recovery_done, .userdata = l };
+        l->may_block = guard_covers(cluster_dir);
+        if (!l->may_block || offload_submit(l->offload, &l->recovery) < 0) {
+                recovery_run(&l->recovery);
+                if (l->n_recovered < 0)
+                        return error_set(err, l->n_recovered, "can't read the notes of held locks in %s/locks: %s",
+                                         state_dir, strerror(-l->n_recovered));
+                recovery_done(&l->recovery);
+        }
         *ret = TAKE(l);
         return 0;
 }
@@ -198,6 +224,43 @@ int cluster_lock_check(const ClusterLock *lock, struct storaged_error *err)
 bool cluster_lock_is_held(const ClusterLock *lock)
 {
         return cluster_lock_check(lock, NULL) >= 0;
+}
+
+int cluster_lock_prove(const ClusterLock *lock, LockProof *ret, struct storaged_error *err)
+{
+        const LockQueue *q = lock ? lock->queue : NULL;
+        LockProof p = { 0 };
+        int r;
+
+        if (lock && (!q || q->holder != lock))
+                return error_set(err, -ESTALE, "the lock is not held any more");
+        r = q ? lock_queue_check_known(q, err) : 0;
+        if (r < 0)
+                return r;
+        if (q && !q->is_local) {
+                p = (LockProof){ strdup(q->dir.path), q->id, lock_queue_get_end_usec(q) };
+                if (!p.path)
+                        return error_set(err, -ENOMEM, "out of memory");
+        }
+        lock_proof_deinit(ret);
+        *ret = p;
+        return 0;
+}
+
+int lock_proof_check(const LockProof *p, struct storaged_error *err)
+{
+        bool is_alive = !p->path || clock_usec(CLOCK_BOOTTIME) < p->ends_usec;
+        FileId now;
+
+        if (!p->path || (is_alive && fileid_get(p->path, &now) >= 0 && fileid_equal(&now, &p->id)))
+                return 0;
+        return lock_error_lost(strrchr(p->path, '/') + 1, is_alive, err);
+}
+
+void lock_proof_deinit(LockProof *p)
+{
+        free(p->path);
+        p->path = NULL;
 }
 
 int cluster_lock_identify(const ClusterLock *lock, json_object *o)

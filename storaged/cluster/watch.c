@@ -10,19 +10,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
-#include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/fs.h"
+#include "base/mounts.h"
 #include "base/str.h"
 
 #define POLL_USEC (500 * USEC_PER_MSEC) /* a change must be acted upon within a second */
@@ -108,13 +107,6 @@ static int subscribe(Watch *w)
         return 0;
 }
 
-static bool is_fuse(const char *dir)
-{
-        struct statfs st;
-
-        return statfs(dir, &st) == 0 && (unsigned long) st.f_type == FUSE_SUPER_MAGIC;
-}
-
 /* True: it differs from what was seen last. */
 static bool version_has_changed(Watch *w)
 {
@@ -169,7 +161,7 @@ int watch_new(Watch **ret, const char *cluster, const char *socket, sd_event *ev
         if (r < 0)
                 return r;
         (void) sd_event_source_set_enabled(w->timer, SD_EVENT_OFF);
-        if (subscribe(w) < 0 && is_fuse(cluster)) {
+        if (subscribe(w) < 0 && mounts_is_fuse(cluster) > 0) {
                 (void) version_has_changed(w);
                 arm(w, POLL_USEC);
         }

@@ -2,7 +2,8 @@
 /*
  * Activating and deactivating (handing over: handover.c, taking over: takeover.c). All of it runs under the storage's
  * lock. A node enters the lease before its plugin activates and leaves it after its plugin has deactivated, so that at
- * any moment a node that may have the volume active is in the record; what a crash leaves is done again. A plugin
+ * any moment a node that may have the volume active is in the record; what a crash leaves is done again. Records are
+ * read and written beside the event loop (core/aside.c): each such step names the function that follows it. A plugin
  * without activate_volume has nothing to do: the lease alone is the activation then, after a look whether the volume
  * exists. A snapshot is only read and has no lease.
  */
@@ -25,6 +26,7 @@ Activation *activation_free(Activation *a)
         free(a->lease_path);
         free(a->ticket_path);
         json_object_put(a->given);
+        lock_proof_deinit(&a->proof);
         free(a);
         return NULL;
 }
@@ -41,7 +43,7 @@ uint64_t activation_wall_s(void)
 
 /* --- the records of a volume */
 
-static int records_load(Core *c, const char *storage, const char *volname, bool is_shared, Activation *a,
+static int records_name(Core *c, const char *storage, const char *volname, bool is_shared, Activation *a,
                         struct storaged_error *err)
 {
         int r = str_printf(&a->volid, "%s:%s", storage, volname);
@@ -50,9 +52,13 @@ static int records_load(Core *c, const char *storage, const char *volname, bool 
                 r = lease_path(&c->paths, storage, volname, !is_shared, &a->lease_path);
         if (r >= 0 && is_shared)
                 r = ticket_path(&c->paths, a->volid, &a->ticket_path);
-        if (r < 0)
-                return error_set(err, r, "out of memory");
-        r = lease_load(a->lease_path, a->volid, &a->lease, err);
+        return r < 0 ? error_set(err, r, "out of memory") : 0;
+}
+
+static int records_load(Activation *a, struct storaged_error *err)
+{
+        int r = lease_load(a->lease_path, a->volid, &a->lease, err);
+
         if (r >= 0 && a->ticket_path)
                 r = ticket_load(a->ticket_path, a->volid, &a->ticket, err);
         a->before = a->lease;
@@ -69,7 +75,7 @@ static int activation_new(VolumeJob *j, Activation **ret, struct storaged_error 
                 return error_set(err, -ENOMEM, "out of memory");
         a->job = j;
         a->given = json_object_get(j->args);
-        r = records_load(j->core, j->storage, j->volname, s && s->is_shared, a, err);
+        r = records_name(j->core, j->storage, j->volname, s && s->is_shared, a, err);
         if (r < 0) {
                 (void) activation_free(a);
                 return r;
@@ -78,28 +84,107 @@ static int activation_new(VolumeJob *j, Activation **ret, struct storaged_error 
         return 0;
 }
 
-/* Work that was stopped for longer than its lock lives must not write any more. */
-static int check_lock(const Activation *a, struct storaged_error *err)
+/* --- beside the loop */
+
+static void load_run(Aside *work)
+{
+        Activation *a = work->userdata;
+
+        a->result = records_load(a, &a->failure);
+}
+
+/* Work that was stopped for longer than its lock lives must not write any more; the last look is the thread's. */
+static int check_lock(Activation *a)
 {
         struct storaged_error why = STORAGED_ERROR_INIT;
-        int r = cluster_lock_check(a->job->lock, &why);
+        int r = lock_proof_check(&a->proof, &why);
 
-        return r < 0 ? error_set(err, r, "volume '%s': %s", a->volid, why.text) : 0;
+        return r < 0 ? error_set(&a->failure, r, "volume '%s': %s", a->volid, why.text) : 0;
 }
 
-int activation_store_lease(Activation *a, struct storaged_error *err)
+static void lease_run(Aside *work)
 {
-        int r = check_lock(a, err);
+        Activation *a = work->userdata;
 
-        return r < 0 ? r : lease_store(a->lease_path, &a->lease, err);
+        a->result = check_lock(a);
+        if (a->result >= 0)
+                a->result = lease_store(a->lease_path, &a->lease, &a->failure);
 }
 
-int activation_store_ticket(Activation *a, enum ticket_state state, struct storaged_error *err)
+static void ticket_run(Aside *work)
 {
-        int r = check_lock(a, err);
+        Activation *a = work->userdata;
 
+        a->result = check_lock(a);
+        if (a->result >= 0)
+                a->result = ticket_store(a->ticket_path, &a->ticket, &a->failure);
+}
+
+/* `next` looks at the result itself. */
+static void work_done(Aside *work)
+{
+        Activation *a = work->userdata;
+
+        a->next(a);
+}
+
+static void work_done_well(Aside *work)
+{
+        Activation *a = work->userdata;
+        struct storaged_error err;
+
+        if (a->result >= 0) {
+                a->next(a);
+                return;
+        }
+        err = a->failure; /* the job's end takes `a` with it */
+        activation_fail(a, &err);
+}
+
+static void work_begin(Activation *a, void (*run)(Aside *work), void (*done)(Aside *work), activation_fn next)
+{
+        a->failure = (struct storaged_error) STORAGED_ERROR_INIT;
+        a->next = next;
+        a->work = (Aside){ .run = run, .done = done, .userdata = a };
+        aside_begin(a->job->core, &a->work);
+}
+
+static void store_begin(Activation *a, void (*run)(Aside *work), void (*done)(Aside *work), activation_fn next)
+{
+        struct storaged_error why = STORAGED_ERROR_INIT;
+
+        a->result = cluster_lock_prove(a->job->lock, &a->proof, &why);
+        if (a->result >= 0) {
+                work_begin(a, run, done, next);
+                return;
+        }
+        a->next = next;
+        a->work.userdata = a;
+        (void) error_set(&a->failure, a->result, "volume '%s': %s", a->volid, why.text);
+        done(&a->work);
+}
+
+void activation_store_lease(Activation *a, activation_fn next)
+{
+        store_begin(a, lease_run, work_done_well, next);
+}
+
+void activation_store_ticket(Activation *a, enum ticket_state state, activation_fn next)
+{
         a->ticket.state = state;
-        return r < 0 ? r : ticket_store(a->ticket_path, &a->ticket, err);
+        store_begin(a, ticket_run, work_done_well, next);
+}
+
+static void touch_run(Aside *work)
+{
+        Activation *a = work->userdata;
+
+        ticket_touch(a->ticket_path);
+}
+
+void activation_touch_ticket(Activation *a, activation_fn next)
+{
+        work_begin(a, touch_run, work_done, next);
 }
 
 void activation_fail(Activation *a, const struct storaged_error *err)
@@ -116,52 +201,60 @@ static bool is_refusal(int code)
                code == -EACCES;
 }
 
-static void undo_entry(Activation *a)
+static void refused(Activation *a)
 {
-        struct storaged_error err = STORAGED_ERROR_INIT;
-        int r = 0;
+        struct storaged_error err = a->refusal;
 
-        if (lease_holds(&a->lease, activation_here(a)) &&
-            (a->is_taken_over || !lease_holds(&a->before, activation_here(a)))) {
-                a->lease = a->before;
-                r = activation_store_lease(a, &err);
-        }
-        if (r < 0)
-                log_error("%s", err.text);
+        if (a->result < 0)
+                log_error("%s", a->failure.text);
+        activation_fail(a, &err);
 }
 
-/* What an activation tells of this node is kept for the day on which another one has to fence it. */
-static int record_client(Activation *a, const char *body, size_t len, struct storaged_error *err)
+/* What was entered for a plugin that refused is taken back; the refusal is the answer. */
+static void undo_entry(Activation *a, const struct storaged_error *refusal)
+{
+        bool is_entered = lease_holds(&a->lease, activation_here(a)) &&
+                          (a->is_taken_over || !lease_holds(&a->before, activation_here(a)));
+
+        a->refusal = *refusal;
+        a->result = 0;
+        if (!is_entered) {
+                refused(a);
+                return;
+        }
+        a->lease = a->before;
+        store_begin(a, lease_run, work_done, refused);
+}
+
+/* What an activation tells of this node is kept for the day on which another one has to fence it. True if it is news. */
+static bool take_client(Activation *a, const char *body, size_t len)
 {
         AUTO_JSON *reply = NULL;
         json_object *client;
 
         if (len == 0 || !lease_holds(&a->lease, activation_here(a)) || json_parse(body, len, &reply) < 0)
-                return 0;
+                return false;
         client = json_get(reply, "client");
-        if (!json_object_is_type(client, json_type_object) ||
-            !lease_set_client(&a->lease, activation_here(a), json_text(client)))
-                return 0;
-        return activation_store_lease(a, err);
+        return json_object_is_type(client, json_type_object) &&
+               lease_set_client(&a->lease, activation_here(a), json_text(client));
 }
 
 static void on_plugin(void *userdata, const char *body, size_t len, const struct storaged_error *err)
 {
-        struct storaged_error failure = STORAGED_ERROR_INIT;
         VolumeJob *j = userdata;
         Activation *a = j->activation;
 
         if (err && is_refusal(err->code))
-                undo_entry(a);
-        if (!err && record_client(a, body, len, &failure) < 0)
-                err = &failure;
-        if (err)
+                undo_entry(a, err);
+        else if (err)
                 activation_fail(a, err);
+        else if (take_client(a, body, len))
+                activation_store_lease(a, a->then);
         else
                 a->then(a);
 }
 
-void activation_call_plugin(Activation *a, const char *mode, void (*then)(Activation *))
+void activation_call_plugin(Activation *a, const char *mode, activation_fn then)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
         AUTO_JSON *args = json_object_new_object();
@@ -185,10 +278,8 @@ void activation_call_plugin(Activation *a, const char *mode, void (*then)(Activa
                 j->args = TAKE(args);
                 r = volume_job_submit(j, op, on_plugin, &err);
         }
-        if (r < 0) {
-                undo_entry(a);
-                activation_fail(a, &err);
-        }
+        if (r < 0)
+                undo_entry(a, &err);
 }
 
 void activation_finish(Activation *a)
@@ -197,6 +288,15 @@ void activation_finish(Activation *a)
 }
 
 /* --- activate */
+
+/* This node is in the record. */
+static void entered(Activation *a)
+{
+        bool is_shared = lease_is_shared(&a->lease) ||
+                         (a->ticket.state == TICKET_PREPARED && ticket_is_for(&a->ticket, &a->lease));
+
+        activation_call_plugin(a, is_shared ? "shared" : "exclusive", activation_finish);
+}
 
 static int enter(Activation *a, const char *mode, struct storaged_error *err)
 {
@@ -209,7 +309,7 @@ static int enter(Activation *a, const char *mode, struct storaged_error *err)
                                                "migrate prepare` on the node that holds it",
                                                a->volid);
                 lease_take(&a->lease, a->volid, activation_here(a), clock_usec(CLOCK_REALTIME));
-                return activation_store_lease(a, err);
+                return 0;
         }
         r = ticket_admit(&a->ticket, &a->lease, activation_here(a), activation_wall_s(), err);
         if (r < 0)
@@ -220,47 +320,38 @@ static int enter(Activation *a, const char *mode, struct storaged_error *err)
                                        "until that is committed",
                                        a->volid, a->ticket.source);
         r = lease_join(&a->lease, activation_here(a));
-        return r < 0 ? lease_refuse(&a->lease, err) : activation_store_lease(a, err);
+        return r < 0 ? lease_refuse(&a->lease, err) : 0;
 }
 
 static void activate(Activation *a)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
         const char *mode = json_get_string(a->given, "mode");
-        bool is_mine = lease_holds(&a->lease, activation_here(a));
-        int r = 0;
+        bool is_mine = lease_holds(&a->lease, activation_here(a)), is_forced = json_get_bool(a->given, "force", false);
 
         if (json_get(a->given, "snapshot") || str_eq(mode, "read-only")) {
-                if (!is_mine && lease_is_held(&a->lease) && !json_get(a->given, "snapshot"))
-                        r = lease_refuse(&a->lease, &err);
-                if (r >= 0)
+                if (!is_mine && lease_is_held(&a->lease) && !json_get(a->given, "snapshot") &&
+                    lease_refuse(&a->lease, &err) < 0)
+                        activation_fail(a, &err);
+                else
                         activation_call_plugin(a, "read-only", activation_finish);
-        } else {
-                bool is_forced = json_get_bool(a->given, "force", false), is_shared;
-
-                if (is_forced && lease_is_held(&a->lease) && (!is_mine || lease_is_shared(&a->lease))) {
-                        takeover_begin(a);
-                        return;
-                }
-                if (!is_mine)
-                        r = enter(a, mode, &err);
-                is_shared = lease_is_shared(&a->lease) ||
-                            (a->ticket.state == TICKET_PREPARED && ticket_is_for(&a->ticket, &a->lease));
-                if (r >= 0)
-                        activation_call_plugin(a, is_shared ? "shared" : "exclusive", activation_finish);
-        }
-        if (r < 0)
+        } else if (is_forced && lease_is_held(&a->lease) && (!is_mine || lease_is_shared(&a->lease))) {
+                takeover_begin(a);
+        } else if (is_mine) {
+                entered(a);
+        } else if (enter(a, mode, &err) < 0) {
                 activation_fail(a, &err);
+        } else {
+                activation_store_lease(a, entered);
+        }
 }
 
 /* --- deactivate */
 
 static void leave_and_finish(Activation *a)
 {
-        struct storaged_error err = STORAGED_ERROR_INIT;
-
-        if (lease_leave(&a->lease, activation_here(a)) && activation_store_lease(a, &err) < 0)
-                activation_fail(a, &err);
+        if (lease_leave(&a->lease, activation_here(a)))
+                activation_store_lease(a, activation_finish);
         else
                 activation_finish(a);
 }
@@ -347,62 +438,123 @@ static void holders(Activation *a)
 
 /* --- the door */
 
+static void loaded(Activation *a)
+{
+        const VolumeOp *op = a->job->op;
+
+        if (op == &volume_ops[VOLUME_ACTIVATE])
+                activate(a);
+        else if (op == &volume_ops[VOLUME_DEACTIVATE])
+                deactivate(a);
+        else if (op == &volume_ops[VOLUME_HOLDERS])
+                holders(a);
+        else
+                handover_begin(a);
+}
+
 void activation_begin(VolumeJob *j)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
 
         if (activation_new(j, &j->activation, &err) < 0)
                 volume_job_end(j, NULL, &err);
-        else if (j->op == &volume_ops[VOLUME_ACTIVATE])
-                activate(j->activation);
-        else if (j->op == &volume_ops[VOLUME_DEACTIVATE])
-                deactivate(j->activation);
-        else if (j->op == &volume_ops[VOLUME_HOLDERS])
-                holders(j->activation);
         else
-                handover_begin(j->activation);
+                work_begin(j->activation, load_run, work_done_well, loaded);
 }
 
-int activation_check_writer(VolumeJob *j, struct storaged_error *err)
+/* The activation was one of a moment; the job goes on. */
+static void look_over(Activation *a)
 {
-        Activation *a = NULL;
-        int r = activation_new(j, &a, err);
+        void (*seen)(VolumeJob *j) = a->seen;
+        VolumeJob *j = a->job;
 
-        if (r < 0)
-                return r;
-        if (lease_is_held(&a->lease) && !lease_holds(&a->lease, j->core->node))
-                r = lease_refuse(&a->lease, err);
+        j->activation = activation_free(a);
+        seen(j);
+}
+
+static void check_writer(Activation *a)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        int r = 0;
+
+        if (lease_is_held(&a->lease) && !lease_holds(&a->lease, activation_here(a)))
+                r = lease_refuse(&a->lease, &err);
         else if (ticket_is_for(&a->ticket, &a->lease))
-                r = error_set_param(err, -EBUSY, "volume", "volume '%s' is being migrated from node '%s' to '%s'",
+                r = error_set_param(&err, -EBUSY, "volume", "volume '%s' is being migrated from node '%s' to '%s'",
                                     a->volid, a->ticket.source, a->ticket.target);
-        (void) activation_free(a);
+        if (r < 0)
+                activation_fail(a, &err);
+        else
+                look_over(a);
+}
+
+void activation_check_writer(VolumeJob *j, void (*then)(VolumeJob *j))
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+
+        if (activation_new(j, &j->activation, &err) < 0) {
+                volume_job_end(j, NULL, &err);
+                return;
+        }
+        j->activation->seen = then;
+        work_begin(j->activation, load_run, work_done_well, check_writer);
+}
+
+static void forgotten(Activation *a)
+{
+        if (a->result < 0)
+                log_warning("%s", a->failure.text);
+        look_over(a);
+}
+
+static void forget(Activation *a)
+{
+        if (a->result >= 0 && lease_leave(&a->lease, activation_here(a)))
+                store_begin(a, lease_run, work_done, forgotten);
+        else
+                forgotten(a);
+}
+
+void activation_forget(VolumeJob *j, void (*then)(VolumeJob *j))
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+
+        if (activation_new(j, &j->activation, &err) < 0) {
+                log_warning("%s", err.text);
+                then(j);
+                return;
+        }
+        j->activation->seen = then;
+        work_begin(j->activation, load_run, work_done, forget);
+}
+
+int volume_records_load(const Paths *p, const char *volid, VolumeRecords *ret, struct storaged_error *err)
+{
+        AUTO(freep) char *lease = NULL, *ticket = NULL;
+        char storage[STORAGE_ID_MAX];
+        const char *volname = NULL;
+        int r = strlen(volid) < sizeof(ret->volid) ? volid_split(volid, storage, &volname, err) : -ENAMETOOLONG;
+
+        if (r >= 0)
+                r = lease_path(p, storage, volname, false, &lease);
+        if (r >= 0)
+                r = ticket_path(p, volid, &ticket);
+        if (r >= 0)
+                r = lease_load(lease, volid, &ret->lease, err);
+        if (r >= 0)
+                r = ticket_load(ticket, volid, &ret->ticket, err);
+        if (r >= 0)
+                (void) snprintf(ret->volid, sizeof(ret->volid), "%s", volid);
         return r;
 }
 
-void activation_forget(VolumeJob *j)
+enum ticket_step activation_look(Core *c, const VolumeRecords *records)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
-        Activation *a = NULL;
-        int r = activation_new(j, &a, &err);
-
-        if (r >= 0 && lease_leave(&a->lease, j->core->node))
-                r = activation_store_lease(a, &err);
-        if (r < 0)
-                log_warning("%s", err.text);
-        (void) activation_free(a);
-}
-
-enum ticket_step activation_look(Core *c, const char *volid)
-{
-        struct storaged_error err = STORAGED_ERROR_INIT;
-        Activation *a = calloc(1, sizeof(*a));
         char storage[STORAGE_ID_MAX];
         const char *volname = NULL;
-        enum ticket_step step = TICKET_WAIT;
 
-        if (a && volid_split(volid, storage, &volname, &err) >= 0 &&
-            records_load(c, storage, volname, true, a, &err) >= 0)
-                step = handover_next_step(c, storage, volname, a);
-        (void) activation_free(a);
-        return step;
+        if (volid_split(records->volid, storage, &volname, &err) < 0)
+                return TICKET_WAIT;
+        return handover_next_step(c, storage, volname, &records->lease, &records->ticket);
 }

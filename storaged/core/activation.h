@@ -10,10 +10,19 @@ typedef struct Activation Activation;
 void activation_begin(VolumeJob *j);
 Activation *activation_free(Activation *a);
 
-/* 0, or -EBUSY with `err`: another node holds the volume, or it is being handed over. */
-int activation_check_writer(VolumeJob *j, struct storaged_error *err);
-/* The volume is gone under this name: its lease, if this node holds it, goes too. */
-void activation_forget(VolumeJob *j);
+/* `then` follows; or the job ends with -EBUSY: another node holds the volume, or it is being handed over. */
+void activation_check_writer(VolumeJob *j, void (*then)(VolumeJob *j));
+/* The volume is gone under this name: its lease, if this node holds it, goes too. `then` follows in any case. */
+void activation_forget(VolumeJob *j, void (*then)(VolumeJob *j));
 
-/* What this node has to do for a volume with a ticket; TICKET_WAIT also if the records can't be read. */
-enum ticket_step activation_look(Core *c, const char *volid);
+/* The records of a shared volume as they were a moment ago, read without its storage's lock. */
+typedef struct VolumeRecords {
+        char volid[VOLID_MAX];
+        Lease lease;
+        Ticket ticket;
+} VolumeRecords;
+
+/* May be called by a thread. */
+int volume_records_load(const Paths *p, const char *volid, VolumeRecords *ret, struct storaged_error *err);
+/* What this node has to do for a volume with a ticket. */
+enum ticket_step activation_look(Core *c, const VolumeRecords *records);

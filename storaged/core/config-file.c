@@ -23,6 +23,7 @@ typedef struct Writing {
         OffloadJob job;
         Core *core;
         char *path, *text;
+        LockProof proof;
         int r;
         _Atomic bool is_left;
         sd_event_source *timer;
@@ -35,6 +36,7 @@ static Writing *writing_free(Writing *w)
         if (!w)
                 return NULL;
         (void) sd_event_source_disable_unref(w->timer);
+        lock_proof_deinit(&w->proof);
         free(w->path);
         free(w->text);
         free(w);
@@ -60,6 +62,8 @@ static void writing_run(OffloadJob *job)
 
         w->r = guard_check_mounted();
         if (w->r >= 0)
+                w->r = lock_proof_check(&w->proof, NULL);
+        if (w->r >= 0)
                 w->r = fs_plain_write(w->path, w->text, strlen(w->text), CONFIG_MODE, &w->is_left);
 }
 
@@ -81,7 +85,7 @@ static int on_impatient(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-static int writing_begin(Core *c, const char *text, config_written_fn fn, void *userdata)
+static int writing_begin(Core *c, const char *text, const ClusterLock *lock, config_written_fn fn, void *userdata)
 {
         AUTO(writing_freep) Writing *w = calloc(1, sizeof(*w));
         int r;
@@ -96,7 +100,9 @@ static int writing_begin(Core *c, const char *text, config_written_fn fn, void *
         w->text = strdup(text);
         if (!w->path || !w->text)
                 return -ENOMEM;
-        r = sd_event_add_time_relative(c->event, &w->timer, CLOCK_MONOTONIC, PATIENCE_USEC, 0, on_impatient, w);
+        r = cluster_lock_prove(lock, &w->proof, NULL);
+        if (r >= 0)
+                r = sd_event_add_time_relative(c->event, &w->timer, CLOCK_MONOTONIC, PATIENCE_USEC, 0, on_impatient, w);
         if (r >= 0 && !c->writes)
                 r = offload_new(&c->writes, c->event);
         if (r >= 0)
@@ -106,14 +112,19 @@ static int writing_begin(Core *c, const char *text, config_written_fn fn, void *
         return r;
 }
 
-void config_file_write(Core *c, const char *text, config_written_fn fn, void *userdata)
+void config_file_write(Core *c, const char *text, const ClusterLock *lock, config_written_fn fn, void *userdata)
 {
         int r;
 
-        if (!guard_covers(c->paths.config))
-                r = fs_write_atomic(c->paths.config, text, strlen(text), CONFIG_MODE);
-        else if ((r = writing_begin(c, text, fn, userdata)) >= 0)
-                return;
+        if (guard_covers(c->paths.config)) {
+                r = writing_begin(c, text, lock, fn, userdata);
+                if (r >= 0)
+                        return;
+        } else {
+                r = cluster_lock_check(lock, NULL);
+                if (r >= 0)
+                        r = fs_write_atomic(c->paths.config, text, strlen(text), CONFIG_MODE);
+        }
         fn(userdata, r);
 }
 

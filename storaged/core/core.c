@@ -8,21 +8,22 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/guard.h"
 #include "base/log.h"
+#include "base/mounts.h"
 #include "base/proc.h"
 #include "cluster/lock.h"
 #include "cluster/membership.h"
 #include "cluster/watch.h"
+#include "core/aside.h"
 #include "core/config-file.h"
+#include "core/config-read.h"
 #include "core/links.h"
 #include "core/lun-job.h"
 #include "core/lun.h"
@@ -36,9 +37,7 @@
 #include "host/worker.h"
 #include "wire/json.h"
 
-#define CONFIG_SIZE_MAX (16u << 20)
 #define DESCRIBE_TIMEOUT_MS 10000
-#define REREAD_USEC USEC_PER_SEC
 
 /* --- plugins */
 
@@ -99,118 +98,44 @@ static int core_load_plugins(Core *c, const CoreOptions *o, struct storaged_erro
 
 /* --- storage.cfg */
 
-static void log_config_warnings(const Core *c)
+static void on_read(void *userdata, const struct storaged_error *err)
 {
-        for (size_t i = 0; i < c->config->n_warnings; i++)
-                log_warning("%s:%u: %s", c->paths.config, c->config->warnings[i].line, c->config->warnings[i].text);
-}
+        Core *c = userdata;
 
-void core_freshen_config(Core *c)
-{
-        struct storaged_error err = STORAGED_ERROR_INIT;
-        FsSeen now;
-
-        membership_refresh(c->members);
-        multipath_config_freshen(c);
-        /* Where the file system does not answer, what was read last goes on to hold. */
-        if (fs_glance(c->paths.config, &now) < 0)
+        if (!err)
                 return;
-        if ((c->is_config_old || memcmp(&now, &c->config_seen, sizeof(now)) != 0) && core_reload_config(c, &err) < 0)
-                log_error("%s", err.text);
-}
-
-int core_reload_config(Core *c, struct storaged_error *err)
-{
-        AUTO(config_freep) Config *next = NULL;
-        AUTO(freep) char *text = NULL;
-        char digest[DIGEST_SHA1_HEX];
-        size_t len = 0;
-        int r;
-
-        c->is_config_old = true;
-        r = fs_look(c->paths.config, &c->config_seen); /* before reading: a change in between is seen as one */
-        if (r >= 0)
-                r = fs_read_file(c->paths.config, CONFIG_SIZE_MAX, &text, &len);
-        if (r < 0 && r != -ENOENT)
-                return error_set(err, r, "can't read %s: %s", c->paths.config, fs_strerror(r));
-        c->is_config_old = false;
-        digest_sha1_hex(text ? text : "", len, digest);
-        if (c->config && str_eq(digest, c->config->digest))
-                return 0;
-        r = config_parse(c->schema, text ? text : "", len, &next);
-        if (r < 0)
-                return error_set(err, r, "can't read %s: out of memory", c->paths.config);
-        (void) config_free(c->config);
-        c->config = TAKE(next);
-        log_config_warnings(c);
-        if (c->storages)
-                storage_table_sync(c->storages);
-        return 0;
+        log_error("%s", err->text);
+        config_read_later(c);
 }
 
 static int on_config_event(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
-        struct storaged_error err = STORAGED_ERROR_INIT;
         Core *c = userdata;
 
         (void) source;
         if (event->len > 0 && str_skip(event->name, "multipath"))
                 multipath_config_freshen(c);
-        if (event->len > 0 && !str_eq(event->name, "storage.cfg"))
-                return 0;
-        if (core_reload_config(c, &err) < 0)
-                log_error("%s", err.text);
+        if (event->len == 0 || str_eq(event->name, "storage.cfg"))
+                config_read_begin(c, on_read, c);
         return 0;
 }
 
-/* Once a file system in user space was seen there, it is one for good: calls on it are bounded. May block. */
+/* Once a file system in user space was seen there, it is one for good: calls on it are bounded. Never waits for it. */
 static void core_guard(Core *c)
 {
-        struct statfs st;
-
-        if (!guard_covers(c->paths.cluster) && statfs(c->paths.cluster, &st) == 0 &&
-            (unsigned long) st.f_type == FUSE_SUPER_MAGIC && guard_set(c->paths.cluster) < 0)
+        if (!guard_covers(c->paths.cluster) && mounts_is_fuse(c->paths.cluster) > 0 && guard_set(c->paths.cluster) < 0)
                 log_error("out of memory: a cluster file system that does not answer will stop this daemon");
-}
-
-/* Nobody may ask for a long time: what could not be read is tried again until it could. */
-static int on_reread(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        struct storaged_error err = STORAGED_ERROR_INIT;
-        Core *c = userdata;
-
-        (void) usec;
-        if (!c->is_config_old || core_reload_config(c, &err) >= 0)
-                return 0;
-        (void) sd_event_source_set_time_relative(source, REREAD_USEC);
-        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-        return 0;
-}
-
-static void core_reread_later(Core *c)
-{
-        int r = 0;
-
-        if (!c->reread)
-                r = sd_event_add_time_relative(c->event, &c->reread, CLOCK_MONOTONIC, REREAD_USEC, 0, on_reread, c);
-        if (r >= 0)
-                r = sd_event_source_set_time_relative(c->reread, REREAD_USEC);
-        if (r >= 0)
-                (void) sd_event_source_set_enabled(c->reread, SD_EVENT_ONESHOT);
 }
 
 /* On a cluster file system, where inotify does not see what other nodes do. */
 static void on_cluster_change(void *userdata, const char *path)
 {
-        struct storaged_error err = STORAGED_ERROR_INIT;
         Core *c = userdata;
 
         if (!path)
                 core_guard(c);
-        if ((!path || str_eq(path, "storage.cfg")) && core_reload_config(c, &err) < 0) {
-                log_error("%s", err.text);
-                core_reread_later(c);
-        }
+        if (!path || str_eq(path, "storage.cfg"))
+                config_read_begin(c, on_read, c);
         if (!path)
                 multipath_config_freshen(c);
         else if (str_skip(path, "multipath"))
@@ -224,9 +149,11 @@ static int core_watch(Core *c, struct storaged_error *err)
         AUTO(freep) char *socket = NULL;
         int r;
 
-        /* The directory, not the file: an atomic replacement is a new file. */
-        r = sd_event_add_inotify(c->event, &c->config_watch, c->paths.cluster,
-                                 IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM, on_config_event, c);
+        /* The directory, not the file: an atomic replacement is a new file. Who is late is told by other means. */
+        r = c->is_late ? 0
+                       : sd_event_add_inotify(c->event, &c->config_watch, c->paths.cluster,
+                                              IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM, on_config_event,
+                                              c);
         if (r >= 0)
                 r = str_printf(&socket, "%s/run/clusterfs/notify.sock", c->paths.root);
         if (r >= 0)
@@ -335,13 +262,46 @@ static int core_make_directories(Core *c, struct storaged_error *err)
                 { c->paths.lib, 0750 },     { c->paths.tasks, 0750 },
         };
 
-        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (size_t i = c->is_late ? 2 : 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
                 int r = fs_mkdir_p(rows[i].path, rows[i].mode);
 
                 if (r < 0)
                         return error_set(err, r, "can't make the directory %s: %s", rows[i].path, strerror(-r));
         }
         return 0;
+}
+
+/*
+ * A cluster file system that does not answer keeps the daemon from its storages, not from being there: it says so, and
+ * reads and makes later what it would have now (core_catch_up()).
+ */
+static void core_meet_cluster(Core *c)
+{
+        FsSeen seen;
+        int r;
+
+        core_guard(c);
+        if (c->is_passive || !guard_covers(c->paths.cluster))
+                return;
+        r = fs_look(c->paths.cluster, &seen);
+        c->is_late = r == -ETIMEDOUT || r == -ENOTCONN;
+        if (c->is_late)
+                log_error("%s: %s; storaged starts without its storages, which come with the file system",
+                          c->paths.cluster, fs_strerror(r));
+}
+
+void core_catch_up(Core *c)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+
+        c->is_late = false;
+        log_info("%s answers now: its storages are known", c->paths.cluster);
+        if (core_make_directories(c, &err) < 0)
+                log_error("%s", err.text);
+        membership_refresh(c->members);
+        multipath_config_freshen(c);
+        links_look(c->links);
+        recovery_look(c->recovery);
 }
 
 static int core_take_root(Core *c, struct storaged_error *err)
@@ -359,7 +319,8 @@ static int core_take_root(Core *c, struct storaged_error *err)
         if (fcntl(c->root_lock, F_SETLK, &lock) < 0)
                 return error_set(err, -errno, "another storaged runs here: %s is locked", path);
         fs_set_temporary_tag(c->node);
-        fs_remove_temporary(c->paths.config);
+        if (!c->is_late)
+                fs_remove_temporary(c->paths.config);
         return 0;
 }
 
@@ -374,7 +335,7 @@ static int core_open_rooms(Core *c, const CoreOptions *o, struct storaged_error 
         r = core_load_plugins(c, o, err);
         if (r < 0)
                 return r;
-        r = core_reload_config(c, err);
+        r = c->is_late ? config_parse(c->schema, "", 0, &c->config) : core_reload_config(c, err);
         if (r < 0 || c->is_passive)
                 return r;
         r = cluster_locks_new(&c->locks, c->paths.cluster, c->paths.lib, c->node, c->event, err);
@@ -426,6 +387,8 @@ int core_new(Core **ret, const CoreOptions *o, sd_event *event, struct storaged_
         c->start_usec = clock_usec(CLOCK_REALTIME);
         r = paths_init(&c->paths, o->root);
         if (r >= 0)
+                core_meet_cluster(c);
+        if (r >= 0)
                 r = core_init_node(c, o->node);
         if (r >= 0)
                 r = schema_new(&c->schema);
@@ -449,13 +412,16 @@ int core_new(Core **ret, const CoreOptions *o, sd_event *event, struct storaged_
         r = core_watch(c, err);
         if (r < 0)
                 return r;
-        core_guard(c); /* until here the daemon may wait as long as it takes */
+        if (c->is_late)
+                config_read_later(c);
         *ret = TAKE(c);
         return 0;
 }
 
 Core *core_free(Core *c)
 {
+        bool is_hanging;
+
         if (!c)
                 return NULL;
         free(c->containers);
@@ -464,6 +430,7 @@ Core *core_free(Core *c)
         (void) sd_event_source_disable_unref(c->config_watch);
         c->is_stopping = true;
         config_file_end(c);
+        is_hanging = !aside_end(c);
         if (c->locks)
                 cluster_locks_stop(c->locks); /* whoever waits for one ends its work */
         c->luns = luns_free(c->luns);
@@ -483,7 +450,8 @@ Core *core_free(Core *c)
         (void) schema_free(c->schema);
         free(c->node);
         closep(&c->root_lock);
-        paths_deinit(&c->paths);
+        if (!is_hanging)
+                paths_deinit(&c->paths);
         (void) sd_event_unref(c->event);
         free(c);
         return NULL;

@@ -17,6 +17,7 @@
 #include "core/config.h"
 #include "core/schema.h"
 
+typedef struct Asides Asides;
 typedef struct ClusterLocks ClusterLocks;
 typedef struct Links Links;
 typedef struct Luns Luns;
@@ -56,12 +57,16 @@ typedef struct Core {
         Schema *schema;
         Config *config;     /* the current snapshot; replaced as a whole */
         FsSeen config_seen; /* the file as it was read */
-        bool is_config_old; /* the last reading failed */
+        uint64_t config_turn; /* of readings */
+        bool is_config_old;   /* the last reading failed */
+        bool is_config_known; /* one did not */
+        bool is_late;         /* the cluster file system did not answer at the start, nor since */
         WorkerPool *workers;
         StorageTable *storages;     /* core/storage.h */
         TaskStore *tasks;           /* core/task.h */
         Membership *members;        /* cluster/membership.h */
         ClusterLocks *locks;        /* cluster/lock.h */
+        Asides *asides;             /* core/aside.h; NULL until the first */
         Offload *writes;            /* core/config-file.h; NULL until the first */
         struct Writing *writing;    /* that is under way: one, under its lock */
         Watch *watch;               /* cluster/watch.h: what other nodes change */
@@ -103,6 +108,10 @@ DEFINE_CLEANUP(Core *, core_free)
 int core_reload_config(Core *c, struct storaged_error *err);
 /* The same, but looks at the file's times first: cheap enough for every request, so that none sees an old file. */
 void core_freshen_config(Core *c);
+/* 0; -ETIMEDOUT with `err`: storage.cfg could not be read yet, so nothing is known of the storages. */
+int core_check_config(const Core *c, struct storaged_error *err);
+/* The cluster file system answers, for the first time since the start. */
+void core_catch_up(Core *c);
 /* The storage of that id, usable on this node, with a plugin; else NULL and a clear `err`. */
 const StorageConfig *core_find_usable(Core *c, const char *id, struct storaged_error *err);
 /* The cluster locks this daemon holds or waits for: array of {name, node, reason, held_for, waiting}. New reference. */

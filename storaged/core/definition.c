@@ -19,7 +19,9 @@
 #include "base/log.h"
 #include "base/vec.h"
 #include "cluster/lock.h"
+#include "core/aside.h"
 #include "core/config-file.h"
+#include "core/config-read.h"
 #include "core/nodes.h"
 #include "core/preflight.h"
 #include "core/proof.h"
@@ -45,8 +47,11 @@ typedef struct Edit {
         void *userdata;
 
         ClusterLock *lock;
+        Aside work;                  /* on the secrets */
+        void (*next)(struct Edit *e); /* after that, if it went well */
+        struct storaged_error failure;
         char *text;   /* what storage.cfg becomes */
-        Config *next; /* that text, parsed */
+        Config *after; /* that text, parsed */
         bool has_stored_secrets, is_forced;
         json_object *proof; /* what the nodes told; NULL: they were not asked */
 } Edit;
@@ -65,7 +70,7 @@ static Edit *edit_free(Edit *e)
         if (!e)
                 return NULL;
         e->lock = cluster_lock_release(e->lock);
-        (void) config_free(e->next);
+        (void) config_free(e->after);
         free(e->text);
         free(e->id);
         free(e->type);
@@ -79,17 +84,40 @@ static Edit *edit_free(Edit *e)
 }
 DEFINE_CLEANUP(Edit *, edit_free)
 
-/* The one end of a failed edit. */
-static void edit_fail(Edit *e, const struct storaged_error *err)
+static void forget_run(Aside *work)
 {
-        struct storaged_error copy = *err;
+        Edit *e = work->userdata;
+
+        secret_remove_all(&e->core->paths, e->type, e->id);
+}
+
+static void work_begin(Edit *e, void (*run)(Aside *work), void (*done)(Aside *work))
+{
+        e->work = (Aside){ .run = run, .done = done, .userdata = e };
+        aside_begin(e->core, &e->work);
+}
+
+static void on_failed(Aside *work)
+{
+        Edit *e = work->userdata;
+        struct storaged_error err = e->failure;
         reply_fn fn = e->fn;
         void *userdata = e->userdata;
 
-        if (e->has_stored_secrets && e->kind == EDIT_ADD)
-                secret_remove_all(&e->core->paths, e->type, e->id);
         (void) edit_free(e);
-        fn(userdata, NULL, &copy);
+        fn(userdata, NULL, &err);
+}
+
+/* The one end of a failed edit. */
+static void edit_fail(Edit *e, const struct storaged_error *err)
+{
+        e->failure = *err;
+        if (e->has_stored_secrets && e->kind == EDIT_ADD) {
+                work_begin(e, forget_run, on_failed);
+                return;
+        }
+        e->work.userdata = e;
+        on_failed(&e->work);
 }
 
 static int edit_add_pair(Edit *e, bool secret, const struct storaged_pair *pair)
@@ -144,20 +172,45 @@ static int edit_new(Core *c, enum edit_kind kind, const DefinitionChange *change
 
 /* --- the last steps */
 
-static int edit_store_secrets(Edit *e, struct storaged_error *err)
+static void store_run(Aside *work)
 {
-        for (size_t i = 0; i < e->secrets.n; i++) {
-                int r = secret_store(&e->core->paths, e->type, e->id, e->secrets.items[i].key,
-                                     e->secrets.items[i].value, err);
+        Edit *e = work->userdata;
 
-                if (r < 0)
-                        return r;
-                e->has_stored_secrets = true;
-        }
-        return 0;
+        for (size_t i = 0; e->failure.code == 0 && i < e->secrets.n; i++)
+                if (secret_store(&e->core->paths, e->type, e->id, e->secrets.items[i].key, e->secrets.items[i].value,
+                                 &e->failure) >= 0)
+                        e->has_stored_secrets = true;
 }
 
-/* The last look before the write. */
+static void on_stored(Aside *work)
+{
+        Edit *e = work->userdata;
+        struct storaged_error err = e->failure;
+
+        if (err.code < 0)
+                edit_fail(e, &err);
+        else
+                e->next(e);
+}
+
+static void edit_store_secrets(Edit *e, void (*next)(Edit *e))
+{
+        e->next = next;
+        if (e->secrets.n > 0)
+                work_begin(e, store_run, on_stored);
+        else
+                next(e);
+}
+
+static int error_set_lost(const Edit *e, struct storaged_error *err)
+{
+        return error_set(err, -ESTALE,
+                         "storage '%s': the lock '%s' was lost while the change was made; nothing was written, try "
+                         "again",
+                         e->id, LOCK_NAME);
+}
+
+/* Before the write, which looks at the lock itself. */
 static int edit_check_commit(Edit *e, struct storaged_error *err)
 {
         int fault = fault_point("config.before-write");
@@ -168,16 +221,13 @@ static int edit_check_commit(Edit *e, struct storaged_error *err)
         if (fault < 0)
                 return error_set(err, fault, "storage '%s': can't write %s: %s; it is unchanged", e->id,
                                  e->core->paths.config, strerror(-fault));
-        if (!cluster_lock_is_held(e->lock))
-                return error_set(err, -ESTALE,
-                                 "storage '%s': the lock '%s' was lost while the change was made; nothing was written, "
-                                 "try again",
-                                 e->id, LOCK_NAME);
         return 0;
 }
 
 static int edit_write_failure(const Edit *e, int r, struct storaged_error *err)
 {
+        if (r == -ESTALE)
+                return error_set_lost(e, err);
         if (r == -ETIMEDOUT)
                 return error_set(err, r,
                                  "storage '%s': can't write %s: the cluster file system stopped answering meanwhile; "
@@ -207,29 +257,23 @@ static void edit_add_warnings(const Edit *e, json_object *data)
                 (void) json_add(data, "warnings", TAKE(list));
 }
 
-static void on_written(void *userdata, int r)
+/* What was written is known here too. */
+static void on_known(void *userdata, const struct storaged_error *err)
 {
-        struct storaged_error err = STORAGED_ERROR_INIT;
         AUTO_JSON *data = NULL;
         Edit *e = userdata;
         reply_fn fn = e->fn;
         void *fn_userdata = e->userdata;
         Reply reply = { 0 };
 
-        if (r < 0) {
-                (void) edit_write_failure(e, r, &err);
-                edit_fail(e, &err);
-                return;
-        }
-        (void) fault_point("config.after-write");
-        if (e->kind == EDIT_REMOVE)
-                secret_remove_all(&e->core->paths, e->type, e->id);
         log_info("storage '%s' was %s", e->id,
                  e->kind == EDIT_ADD      ? "added"
                  : e->kind == EDIT_UPDATE ? "changed"
                                           : "removed");
-        if (core_reload_config(e->core, &err) < 0)
-                log_error("%s", err.text); /* it is written; the watch on the file tries again */
+        if (err) {
+                log_error("%s", err->text);
+                config_read_later(e->core);
+        }
         if (e->kind != EDIT_REMOVE) {
                 reply.data = data = json_object_new_object();
                 (void) json_add_string(data, "storage", e->id);
@@ -241,19 +285,46 @@ static void on_written(void *userdata, int r)
         fn(fn_userdata, &reply, NULL);
 }
 
-static void edit_commit(Edit *e)
+static void on_forgotten(Aside *work)
+{
+        Edit *e = work->userdata;
+
+        config_read_begin(e->core, on_known, e);
+}
+
+static void on_written(void *userdata, int r)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
-        int r = 0;
+        Edit *e = userdata;
 
-        if (e->kind != EDIT_ADD)
-                r = edit_store_secrets(e, &err);
-        if (r >= 0)
-                r = edit_check_commit(e, &err);
-        if (r < 0)
+        if (r < 0) {
+                (void) edit_write_failure(e, r, &err);
+                edit_fail(e, &err);
+                return;
+        }
+        (void) fault_point("config.after-write");
+        if (e->kind == EDIT_REMOVE)
+                work_begin(e, forget_run, on_forgotten);
+        else
+                config_read_begin(e->core, on_known, e);
+}
+
+static void edit_write(Edit *e)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+
+        if (edit_check_commit(e, &err) < 0)
                 edit_fail(e, &err);
         else
-                config_file_write(e->core, e->text, on_written, e);
+                config_file_write(e->core, e->text, e->lock, on_written, e);
+}
+
+static void edit_commit(Edit *e)
+{
+        if (e->kind == EDIT_ADD)
+                edit_write(e);
+        else
+                edit_store_secrets(e, edit_write);
 }
 
 /* --- the other nodes' word */
@@ -295,7 +366,7 @@ static bool edit_may_lead_elsewhere(const Edit *e)
 
 static void edit_prove(Edit *e)
 {
-        const StorageConfig *s = config_find(e->next, e->id);
+        const StorageConfig *s = config_find(e->after, e->id);
 
         if (!s || s->is_disabled || e->is_forced || (e->kind == EDIT_UPDATE && !edit_may_lead_elsewhere(e)) ||
             !preflight_is_needed(e->core, s))
@@ -318,21 +389,25 @@ static void on_activated(void *userdata, const char *body, size_t len, const str
                 edit_prove(e);
 }
 
-static void edit_activate(Edit *e)
+static void edit_use(Edit *e)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
-        const StorageConfig *s = config_find(e->next, e->id);
+        const StorageConfig *s = config_find(e->after, e->id);
         StorageCall call = {
                 .op = "activate", .fd = -1, .timeout_usec = ACTIVATE_TIMEOUT_USEC, .done = on_activated, .userdata = e
         };
 
-        /* As Proxmox VE: what is disabled or for other nodes is taken unseen. */
-        if (e->kind != EDIT_ADD || !storage_config_is_enabled_on(s, e->core->node)) {
-                edit_prove(e);
-                return;
-        }
-        if (edit_store_secrets(e, &err) < 0 || oneshot_run(e->core, s->type, s, &call, NULL, &err) < 0)
+        if (oneshot_run(e->core, s->type, s, &call, NULL, &err) < 0)
                 edit_fail(e, &err);
+}
+
+static void edit_activate(Edit *e)
+{
+        /* As Proxmox VE: what is disabled or for other nodes is taken unseen. */
+        if (e->kind != EDIT_ADD || !storage_config_is_enabled_on(config_find(e->after, e->id), e->core->node))
+                edit_prove(e);
+        else
+                edit_store_secrets(e, edit_use);
 }
 
 static void on_checked(void *userdata, const char *body, size_t len, const struct storaged_error *err)
@@ -350,7 +425,7 @@ static void on_checked(void *userdata, const char *body, size_t len, const struc
 static void edit_check(Edit *e)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
-        const StorageConfig *s = config_find(e->next, e->id);
+        const StorageConfig *s = config_find(e->after, e->id);
         StorageCall call = {
                 .op = "check_config", .fd = -1, .timeout_usec = CHECK_TIMEOUT_USEC, .done = on_checked, .userdata = e
         };
@@ -392,23 +467,19 @@ static int edit_make_text(Edit *e, struct storaged_error *err)
         return -EINVAL;
 }
 
-static void on_locked(void *userdata, ClusterLock *lock, const struct storaged_error *lock_err)
+static void on_read(void *userdata, const struct storaged_error *read_err)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
         Edit *e = userdata;
         int r;
 
-        if (!lock) {
-                e->lock = NULL;
-                edit_fail(e, lock_err);
+        if (read_err) {
+                edit_fail(e, read_err);
                 return;
         }
-        e->lock = lock;
-        r = core_reload_config(e->core, &err);
-        if (r >= 0)
-                r = edit_make_text(e, &err);
+        r = edit_make_text(e, &err);
         if (r >= 0) {
-                r = config_parse(e->core->schema, e->text, strlen(e->text), &e->next);
+                r = config_parse(e->core->schema, e->text, strlen(e->text), &e->after);
                 if (r < 0)
                         (void) error_set(&err, r, "storage '%s': out of memory", e->id);
         }
@@ -416,6 +487,17 @@ static void on_locked(void *userdata, ClusterLock *lock, const struct storaged_e
                 edit_fail(e, &err);
         else
                 edit_check(e);
+}
+
+static void on_locked(void *userdata, ClusterLock *lock, const struct storaged_error *err)
+{
+        Edit *e = userdata;
+
+        e->lock = lock;
+        if (lock)
+                config_read_begin(e->core, on_read, e);
+        else
+                edit_fail(e, err);
 }
 
 static void edit_begin(Core *c, enum edit_kind kind, const DefinitionChange *change, reply_fn fn, void *userdata)

@@ -55,21 +55,30 @@ static void finish_row(Activation *a)
         volume_job_end(a->job, row, r < 0 ? &err : NULL);
 }
 
+/* The lease has changed, and it may be the other node's turn. */
+static void tell_others(Activation *a)
+{
+        activation_touch_ticket(a, advance);
+}
+
 static void left(Activation *a)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
         int r = fault_point("ticket.left");
 
-        if (r < 0)
+        if (r < 0) {
                 (void) error_set(&err, r, "volume '%s': can't leave its lease: %s", a->volid, strerror(-r));
-        else if (lease_leave(&a->lease, activation_here(a)))
-                r = activation_store_lease(a, &err);
-        if (r >= 0)
-                ticket_touch(a->ticket_path);
-        if (r < 0)
                 activation_fail(a, &err);
-        else
-                advance(a);
+        } else if (lease_leave(&a->lease, activation_here(a))) {
+                activation_store_lease(a, tell_others);
+        } else {
+                tell_others(a);
+        }
+}
+
+static void end_ticket(Activation *a)
+{
+        activation_store_ticket(a, TICKET_NONE, advance);
 }
 
 static void settled(Activation *a)
@@ -77,19 +86,16 @@ static void settled(Activation *a)
         struct storaged_error err = STORAGED_ERROR_INIT;
         int r = fault_point("ticket.settled");
 
-        if (r < 0)
+        if (r < 0) {
                 (void) error_set(&err, r, "volume '%s': can't end its migration: %s", a->volid, strerror(-r));
-        /* Aborted before the target joined: the hand-over before this one is not the last any more. */
-        if (r >= 0 && a->ticket.state == TICKET_ABORTING && a->lease.from[0]) {
-                a->lease.from[0] = '\0';
-                r = activation_store_lease(a, &err);
-        }
-        if (r >= 0)
-                r = activation_store_ticket(a, TICKET_NONE, &err);
-        if (r < 0)
                 activation_fail(a, &err);
-        else
-                advance(a);
+        } else if (a->ticket.state == TICKET_ABORTING && a->lease.from[0]) {
+                /* Aborted before the target joined: the hand-over before this one is not the last any more. */
+                a->lease.from[0] = '\0';
+                activation_store_lease(a, end_ticket);
+        } else {
+                end_ticket(a);
+        }
 }
 
 static const char *find_guest(Core *c, const char *storage, const char *volname, const Ticket *t,
@@ -105,55 +111,45 @@ static const char *find_guest(Core *c, const char *storage, const char *volname,
         return node;
 }
 
-enum ticket_step handover_next_step(Core *c, const char *storage, const char *volname, const Activation *a)
+enum ticket_step handover_next_step(Core *c, const char *storage, const char *volname, const Lease *l,
+                                    const Ticket *t)
 {
         char node[GUEST_NODE_MAX];
         uint64_t now_s = activation_wall_s();
-        const char *guest = now_s < a->ticket.expires ? NULL : find_guest(c, storage, volname, &a->ticket, node);
+        const char *guest = now_s < t->expires ? NULL : find_guest(c, storage, volname, t, node);
 
-        return ticket_next(&a->ticket, &a->lease, c->node, guest, now_s);
+        return ticket_next(t, l, c->node, guest, now_s);
 }
 
 /* What the records ask of this node, until it is the other one's turn. */
 static void advance(Activation *a)
 {
-        struct storaged_error err = STORAGED_ERROR_INIT;
-        int r = 0;
+        const VolumeJob *j = a->job;
+        enum ticket_step step = handover_next_step(j->core, j->storage, j->volname, &a->lease, &a->ticket);
 
-        for (;;) {
-                enum ticket_step step = handover_next_step(a->job->core, a->job->storage, a->job->volname, a);
-
-                switch (step) {
-                case TICKET_WAIT:
-                        finish_row(a);
-                        return;
-                case TICKET_LEAVE:
-                        activation_call_plugin(a, NULL, left);
-                        return;
-                case TICKET_SETTLE:
-                        activation_call_plugin(a, "exclusive", settled);
-                        return;
-                case TICKET_COMMIT:
-                case TICKET_ABORT:
-                        log_warning("volume '%s': its migration from node '%s' to '%s' was never decided and has "
-                                    "expired: %s",
-                                    a->volid, a->ticket.source, a->ticket.target,
-                                    step == TICKET_COMMIT ? "the guest is on the target, it is committed"
-                                                          : "it is aborted");
-                        r = activation_store_ticket(a, step == TICKET_COMMIT ? TICKET_COMMITTING : TICKET_ABORTING,
-                                                    &err);
-                        break;
-                case TICKET_DROP:
-                        log_warning("volume '%s': a migration ticket from node '%s' to '%s' stood for a lease that is "
-                                    "gone and is removed",
-                                    a->volid, a->ticket.source, a->ticket.target);
-                        r = activation_store_ticket(a, TICKET_NONE, &err);
-                        break;
-                }
-                if (r < 0) {
-                        activation_fail(a, &err);
-                        return;
-                }
+        switch (step) {
+        case TICKET_WAIT:
+                finish_row(a);
+                break;
+        case TICKET_LEAVE:
+                activation_call_plugin(a, NULL, left);
+                break;
+        case TICKET_SETTLE:
+                activation_call_plugin(a, "exclusive", settled);
+                break;
+        case TICKET_COMMIT:
+        case TICKET_ABORT:
+                log_warning("volume '%s': its migration from node '%s' to '%s' was never decided and has expired: %s",
+                            a->volid, a->ticket.source, a->ticket.target,
+                            step == TICKET_COMMIT ? "the guest is on the target, it is committed" : "it is aborted");
+                activation_store_ticket(a, step == TICKET_COMMIT ? TICKET_COMMITTING : TICKET_ABORTING, advance);
+                break;
+        case TICKET_DROP:
+                log_warning("volume '%s': a migration ticket from node '%s' to '%s' stood for a lease that is gone and "
+                            "is removed",
+                            a->volid, a->ticket.source, a->ticket.target);
+                end_ticket(a);
+                break;
         }
 }
 
@@ -163,14 +159,12 @@ static void opened(Activation *a)
         struct storaged_error err = STORAGED_ERROR_INIT;
         int r = fault_point("ticket.opened");
 
-        if (r < 0)
+        if (r < 0) {
                 (void) error_set(&err, r, "volume '%s': can't write its ticket: %s", a->volid, strerror(-r));
-        else
-                r = activation_store_ticket(a, TICKET_PREPARED, &err);
-        if (r < 0)
                 activation_fail(a, &err);
-        else
-                finish_row(a);
+        } else {
+                activation_store_ticket(a, TICKET_PREPARED, finish_row);
+        }
 }
 
 static void prepare(Activation *a)
@@ -200,10 +194,10 @@ static void decide(Activation *a)
                 r = ticket_check_done(&a->lease, a->decision, target, &err);
         else
                 r = ticket_decide(&a->ticket, &a->lease, a->decision, target, &err);
-        if (r >= 0 && a->ticket.state != was)
-                r = activation_store_ticket(a, a->ticket.state, &err);
         if (r < 0)
                 activation_fail(a, &err);
+        else if (a->ticket.state != was)
+                activation_store_ticket(a, a->ticket.state, advance);
         else
                 advance(a);
 }

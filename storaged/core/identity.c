@@ -114,6 +114,7 @@ static int tell_begin(Tell *t, const IdentityCall *call, struct storaged_error *
 
         if (!s)
                 return err->code;
+        request.needs_activation |= call->is_used && s->type->is_probed;
         if (!args)
                 return error_set(err, -ENOMEM, "out of memory");
         if (!s->type->has_identify)

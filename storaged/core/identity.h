@@ -8,6 +8,7 @@ typedef struct IdentityCall {
         const char *text; /* a section of storage.cfg that defines it; NULL: the cluster's storage.cfg does */
         const char *mark; /* "none", "write", "look", "remove" */
         const char *name; /* of the mark: 32 hexadecimal digits; NULL with "none" */
+        bool is_used;     /* with "none": it is about to be added; a probed type is activated here already */
         bool is_undone;   /* with "remove": a storage that was not accepted; this node lets go of it again */
 } IdentityCall;
 

@@ -18,6 +18,7 @@
 #include "cluster/lock.h"
 #include "cluster/membership.h"
 #include "cluster/remote.h"
+#include "core/aside.h"
 #include "core/proof.h"
 
 #define LOCK_NAME "storaged-certificates"
@@ -34,6 +35,7 @@ struct Links {
         char *told_address; /* what the server was told last */
         Remote *remote;     /* made when first used: it costs memory */
         ClusterLock *lock;  /* waited for or held */
+        bool is_working;    /* at the files */
         sd_event_source *timer;
         links_ready_fn fn;
         void *userdata;
@@ -91,22 +93,10 @@ static void links_tell(Links *l, bool is_new)
         l->fn(l->userdata, copy, l->port, &certs);
 }
 
-/* 0, or CERTS_E_MISSING; what fails otherwise is tried again later. */
-static int links_load(Links *l)
+static void links_take(Links *l, Certs *next)
 {
-        struct storaged_error err = STORAGED_ERROR_INIT;
-        Certs *next = NULL;
-        int r = certs_load(&next, l->dir, links_name(l), &err);
-        bool is_new;
+        bool is_new = !l->certs || !str_eq(next->cert, l->certs->cert) || !str_eq(next->ca, l->certs->ca);
 
-        if (r < 0) {
-                log_error("certificates of this node: %s", err.text);
-                links_look_after(l, RETRY_USEC);
-                return r;
-        }
-        if (r > 0)
-                return r;
-        is_new = !l->certs || !str_eq(next->cert, l->certs->cert) || !str_eq(next->ca, l->certs->ca);
         if (is_new) {
                 if (l->remote)
                         remote_set_certs(l->remote, next);
@@ -116,40 +106,125 @@ static int links_load(Links *l)
         (void) certs_free(next);
         links_look_after(l, LOOK_USEC);
         links_tell(l, is_new);
+}
+
+/* --- what is done to the files, beside the loop */
+
+typedef struct CertWork {
+        Aside work;
+        Links *links;
+        char *dir, *name;
+        Certs *found;
+        int r; /* 0, CERTS_E_MISSING, -errno */
+        struct storaged_error err;
+} CertWork;
+
+static CertWork *cert_work_free(CertWork *w)
+{
+        if (!w)
+                return NULL;
+        (void) certs_free(w->found);
+        free(w->dir);
+        free(w->name);
+        free(w);
+        return NULL;
+}
+DEFINE_CLEANUP(CertWork *, cert_work_free)
+
+static int cert_work_begin(Links *l, void (*run)(Aside *work), void (*done)(Aside *work))
+{
+        AUTO(cert_work_freep) CertWork *w = calloc(1, sizeof(*w));
+
+        if (!w)
+                return -ENOMEM;
+        *w = (CertWork){ .work = { .run = run, .done = done, .userdata = w },
+                         .links = l,
+                         .dir = strdup(l->dir),
+                         .name = strdup(links_name(l)),
+                         .err = STORAGED_ERROR_INIT };
+        if (!w->dir || !w->name)
+                return -ENOMEM;
+        l->is_working = true;
+        aside_begin(l->core, &TAKE(w)->work);
         return 0;
+}
+
+static void load_run(Aside *work)
+{
+        CertWork *w = work->userdata;
+
+        w->r = certs_load(&w->found, w->dir, w->name, &w->err);
+}
+
+static void make_run(Aside *work)
+{
+        CertWork *w = work->userdata;
+
+        w->r = certs_make(w->dir, w->name, &w->err);
+}
+
+static void load_done(Aside *work);
+
+static void make_done(Aside *work)
+{
+        AUTO(cert_work_freep) CertWork *w = work->userdata;
+        Links *l = w->links;
+
+        l->is_working = false;
+        l->lock = cluster_lock_release(l->lock);
+        if (w->r < 0) {
+                log_error("can't make a certificate for this node: %s", w->err.text);
+                links_look_after(l, RETRY_USEC);
+                return;
+        }
+        log_info("made a certificate for node '%s'", w->name);
+        if (cert_work_begin(l, load_run, load_done) < 0)
+                links_look_after(l, RETRY_USEC);
 }
 
 static void on_locked(void *userdata, ClusterLock *lock, const struct storaged_error *lock_err)
 {
-        struct storaged_error err = STORAGED_ERROR_INIT;
         Links *l = userdata;
-        int r;
 
         l->lock = lock;
         if (!lock) {
                 log_warning("can't make a certificate for this node: %s", lock_err->text);
                 links_look_after(l, RETRY_USEC);
-                return;
-        }
-        r = certs_make(l->dir, links_name(l), &err);
-        l->lock = cluster_lock_release(lock);
-        if (r < 0) {
-                log_error("can't make a certificate for this node: %s", err.text);
+        } else if (cert_work_begin(l, make_run, make_done) < 0) {
+                l->lock = cluster_lock_release(lock);
                 links_look_after(l, RETRY_USEC);
-                return;
         }
-        log_info("made a certificate for node '%s'", links_name(l));
-        (void) links_load(l);
+}
+
+static void links_make(Links *l)
+{
+        if (!l->lock && membership_is_quorate(l->core->members) &&
+            cluster_lock_acquire(l->core->locks, LOCK_NAME, false, "a certificate for this node",
+                                 now_usec() + LOCK_WAIT_USEC, on_locked, l, &l->lock) < 0)
+                links_look_after(l, RETRY_USEC);
+}
+
+static void load_done(Aside *work)
+{
+        AUTO(cert_work_freep) CertWork *w = work->userdata;
+        Links *l = w->links;
+
+        l->is_working = false;
+        if (w->r < 0) {
+                log_error("certificates of this node: %s", w->err.text);
+                links_look_after(l, RETRY_USEC);
+        } else if (w->r == CERTS_E_MISSING) {
+                links_make(l);
+        } else {
+                links_take(l, TAKE(w->found));
+        }
 }
 
 static void links_step(Links *l)
 {
-        if (!links_address(l) || l->lock)
+        if (!links_address(l) || l->lock || l->is_working)
                 return;
-        if (links_load(l) != CERTS_E_MISSING || !membership_is_quorate(l->core->members))
-                return;
-        if (cluster_lock_acquire(l->core->locks, LOCK_NAME, false, "a certificate for this node",
-                                 now_usec() + LOCK_WAIT_USEC, on_locked, l, &l->lock) < 0)
+        if (cert_work_begin(l, load_run, load_done) < 0)
                 links_look_after(l, RETRY_USEC);
 }
 
@@ -174,6 +249,11 @@ static void on_members(void *userdata)
         if (!l->certs || !l->told_address || !str_eq(l->told_address, links_address(l)))
                 links_step(l);
         proof_members_changed(l->core);
+}
+
+void links_look(Links *l)
+{
+        links_look_after(l, 0);
 }
 
 void links_watch(Links *l, links_ready_fn fn, void *userdata)

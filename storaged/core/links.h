@@ -26,6 +26,8 @@ typedef struct LinkCerts {
 /* Where and with what to listen to other nodes; told from the event loop, again whenever one of them changed. */
 typedef void (*links_ready_fn)(void *userdata, const char *address, unsigned port, const LinkCerts *certs);
 void links_watch(Links *l, links_ready_fn fn, void *userdata);
+/* Looks for its certificate again: the files can be read now. */
+void links_look(Links *l);
 /*
  * Which node is at the other end of a TLS session (gnutls_session_t). -EACCES: none, for its certificate is foreign or
  * is that of somebody who is no member.

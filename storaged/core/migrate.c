@@ -7,17 +7,18 @@
 #include "core/migrate.h"
 
 #include <errno.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/vfs.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/guard.h"
 #include "base/log.h"
+#include "base/vec.h"
 #include "cluster/watch.h"
 #include "core/activation.h"
+#include "core/aside.h"
 #include "core/guests.h"
 #include "core/volume.h"
 #include "wire/guestconf.h"
@@ -253,6 +254,8 @@ struct Recovery {
         sd_event_source *watch; /* of the tickets' directory */
         bool is_running;
         bool has_news; /* a ticket changed meanwhile */
+        struct Look *look;   /* under way */
+        bool is_news_unseen; /* and it may have missed what came meanwhile */
         bool is_blind; /* changes of other nodes are not told here (pmxcfs): look every second */
         char told[sizeof(((struct storaged_error *) NULL)->text)]; /* a failure that lasts is logged once */
 };
@@ -278,42 +281,101 @@ static void on_recovered(void *userdata, const Reply *reply, const struct storag
         (void) snprintf(r->told, sizeof(r->told), "%s", err ? err->text : "");
 }
 
-/* Without the locks: a look that costs little; what is done looks again under the lock. */
-static int find_work(Core *c, StrList *ret, size_t *ret_n_tickets)
-{
-        AUTO(strlist_deinit) StrList all = STRLIST_INIT;
-        int r = ticket_list(&c->paths, &all);
+/*
+ * A look without the locks, beside the loop: it costs little, and what is done looks again under the lock. What can't be
+ * read is left out.
+ */
+typedef struct Look {
+        Aside work;
+        Recovery *recovery;
+        VEC(VolumeRecords) found;
+        int r;
+} Look;
 
-        *ret_n_tickets = r < 0 ? 0 : all.n;
-        for (size_t i = 0; i < all.n && r >= 0; i++)
-                if (activation_look(c, all.items[i]) != TICKET_WAIT)
-                        r = strlist_adds(ret, all.items[i]);
+static void look_run(Aside *work)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        AUTO(strlist_deinit) StrList all = STRLIST_INIT;
+        const Paths *p = &work->core->paths;
+        Look *x = work->userdata;
+
+        x->r = ticket_list(p, &all);
+        for (size_t i = 0; i < all.n && x->r >= 0; i++) {
+                VolumeRecords records = { .volid = "" };
+
+                if (volume_records_load(p, all.items[i], &records, &err) >= 0)
+                        x->r = VEC_PUSH(&x->found, records);
+        }
+        if (x->r >= 0 && all.n > 0)
+                x->r = 1; /* there are some, whatever they ask for */
+}
+
+static int look_find_work(const Look *x, StrList *ret)
+{
+        int r = x->r;
+
+        for (size_t i = 0; i < x->found.n && r >= 0; i++)
+                if (activation_look(x->work.core, &x->found.items[i]) != TICKET_WAIT)
+                        r = strlist_adds(ret, x->found.items[i].volid);
         return r;
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static void recovery_begin(Recovery *r, const Look *x)
 {
-        Recovery *r = userdata;
         AUTO(run_freep) Run *run = NULL;
-        size_t n_tickets = 0;
-        int n;
+        int n = r->is_running ? -EBUSY : run_new(&run, r->core, "recover", NULL, NULL, 0);
 
-        (void) usec;
         r->has_news = r->is_running;
-        n = r->is_running ? -EBUSY : run_new(&run, r->core, "recover", NULL, NULL, 0);
         if (n >= 0)
-                n = find_work(r->core, &run->volumes, &n_tickets);
-        if (n < 0 || n_tickets > 0 || (r->is_blind && !watch_is_told(r->core->watch))) {
-                (void) sd_event_source_set_time_relative(source, RECOVERY_PAUSE_USEC);
-                (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+                n = look_find_work(x, &run->volumes);
+        if (n < 0 || x->r > 0 || (r->is_blind && !watch_is_told(r->core->watch))) {
+                (void) sd_event_source_set_time_relative(r->timer, RECOVERY_PAUSE_USEC);
+                (void) sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
         }
         if (n < 0 || run->volumes.n == 0)
-                return 0;
+                return;
         run->goes_on = true;
         run->fn = on_recovered;
         run->userdata = r;
         r->is_running = true;
         run_next(TAKE(run));
+}
+
+static void look_done(Aside *work)
+{
+        Look *x = work->userdata;
+        Recovery *r = x->recovery;
+
+        r->look = NULL;
+        if (!r->core->is_stopping)
+                recovery_begin(r, x);
+        if (r->is_news_unseen && !r->core->is_stopping)
+                recovery_look(r);
+        r->is_news_unseen = false;
+        VEC_DEINIT(&x->found);
+        free(x);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Recovery *r = userdata;
+        Look *x;
+
+        (void) source;
+        (void) usec;
+        r->is_news_unseen = r->look != NULL;
+        if (r->look)
+                return 0;
+        x = calloc(1, sizeof(*x));
+        if (!x) {
+                (void) sd_event_source_set_time_relative(r->timer, RECOVERY_PAUSE_USEC);
+                (void) sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
+                return 0;
+        }
+        x->recovery = r;
+        x->work = (Aside){ .run = look_run, .done = look_done, .userdata = x };
+        r->look = x;
+        aside_begin(r->core, &x->work);
         return 0;
 }
 
@@ -327,23 +389,17 @@ static int on_tickets_changed(sd_event_source *source, const struct inotify_even
         return 0;
 }
 
-/* Events of a cluster file system in user space are those of this node only. */
-static bool is_watchable(const Core *c)
-{
-        struct statfs fs;
-
-        return statfs(c->paths.cluster, &fs) == 0 && fs.f_type != FUSE_SUPER_MAGIC;
-}
-
+/* Events of a cluster file system in user space are those of this node only: -EOPNOTSUPP. */
 static int watch_tickets(Recovery *r)
 {
         AUTO(freep) char *dir = NULL;
-        int n = str_printf(&dir, "%s/storaged/tickets", r->core->paths.priv);
+        int n = guard_covers(r->core->paths.priv) ? -EOPNOTSUPP
+                                                  : str_printf(&dir, "%s/storaged/tickets", r->core->paths.priv);
 
         if (n >= 0)
                 n = fs_mkdir_p(dir, 0700);
-        if (n < 0 || !is_watchable(r->core))
-                return n < 0 ? n : -EOPNOTSUPP;
+        if (n < 0)
+                return n;
         return sd_event_add_inotify(r->core->event, &r->watch, dir,
                                     IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB,
                                     on_tickets_changed, r);

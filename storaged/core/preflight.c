@@ -3,7 +3,8 @@
  * One node is the reference: this one if it has the storage, else the first that is there. It tells what it reaches and
  * leaves a mark there; then all others tell and look for the mark, at once; then the mark goes.
  *
- *   reference: write → others: look (again for some seconds while one can't be asked yet) → compare → reference: remove
+ *   reference: write → others: look (again for some seconds while one can't be asked yet) → compare
+ *   → others: use, if it is new → reference: remove
  *
  * The same `kind` and `id`, and the mark where the type has marks, is the proof. Nodes that are offline prove nothing
  * and keep nobody from working; they are looked at when they join (core/proof.c).
@@ -27,6 +28,7 @@
 typedef struct Preflight {
         Core *core;
         char *storage, *section; /* section: NULL for one that is in storage.cfg */
+        char *type;
         char mark[33];
         char reference[256];
         StrList others;
@@ -35,6 +37,7 @@ typedef struct Preflight {
         uint64_t deadline_usec;
         sd_event_source *timer;
         const char *step; /* what `mark` is asked for now */
+        bool is_used;     /* the others are to use it already */
         preflight_fn fn;
         void *userdata;
 } Preflight;
@@ -59,6 +62,7 @@ static Preflight *preflight_free(Preflight *p)
         json_object_put(p->wanted);
         free(p->storage);
         free(p->section);
+        free(p->type);
         free(p);
         return NULL;
 }
@@ -99,6 +103,7 @@ static void ask_here(Core *c, void *here_data, reply_fn fn, void *userdata)
                               .text = p->section,
                               .mark = p->step,
                               .name = p->mark,
+                              .is_used = p->is_used,
                               .is_undone = p->verdict.code != 0 };
 
         identity_tell(c, &call, fn, userdata);
@@ -128,6 +133,8 @@ static int preflight_ask(Preflight *p, const char *step, const char *const *node
         add_form(&form, "name", p->mark);
         if (p->section)
                 add_form(&form, "config", p->section);
+        if (p->is_used)
+                add_form(&form, "use", "1");
         if (p->verdict.code)
                 add_form(&form, "undo", "1");
         call.form = form.data;
@@ -222,6 +229,30 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+static void on_used(void *userdata, const NodeAnswer *answers, size_t n)
+{
+        Preflight *p = userdata;
+
+        for (size_t i = 0; i < n; i++)
+                if (!answers[i].data)
+                        log_debug("storage '%s': node '%s' does not use it yet: %s", p->storage, answers[i].node,
+                                  answers[i].err.text); /* its status will tell; that it reaches the same is proved */
+        p->is_used = false;
+        preflight_clean(p);
+}
+
+/* What takes a mount is mounted before it is published, on all nodes at once: then it is active as soon as it is known. */
+static void preflight_use(Preflight *p)
+{
+        const Type *type = schema_find(p->core->schema, p->type);
+
+        p->is_used = p->section && p->verdict.code == 0 && type && type->is_probed;
+        if (p->is_used && preflight_ask(p, "none", (const char *const *) p->others.items, on_used) >= 0)
+                return;
+        p->is_used = false;
+        preflight_clean(p);
+}
+
 /* Its storaged begins only now, or has no certificate yet. */
 static bool is_to_be_asked_again(const NodeAnswer *answers, size_t n)
 {
@@ -243,7 +274,7 @@ static void on_looked(void *userdata, const NodeAnswer *answers, size_t n)
         }
         for (size_t i = 0; i < n; i++)
                 compare(p, &answers[i]);
-        preflight_clean(p);
+        preflight_use(p);
 }
 
 static void preflight_look(Preflight *p)
@@ -325,11 +356,12 @@ void preflight_run(Core *c, const StorageConfig *s, bool is_new, preflight_fn fn
                 *p = (Preflight){ .core = c, .fn = fn, .userdata = userdata };
                 p->deadline_usec = now_usec() + RETRY_FOR_USEC;
                 p->storage = strdup(s->id);
+                p->type = strdup(s->type_name);
                 p->section = is_new ? identity_section(s) : NULL;
                 p->rows = json_object_new_array();
                 make_mark(p->mark);
         }
-        if (!p || !p->storage || (is_new && !p->section) || !p->rows || choose_nodes(p, s) < 0) {
+        if (!p || !p->storage || !p->type || (is_new && !p->section) || !p->rows || choose_nodes(p, s) < 0) {
                 (void) preflight_free(p);
                 (void) error_set(&err, -ENOMEM, "out of memory");
                 fn(userdata, NULL, &err);

@@ -68,27 +68,29 @@ static int check(const Activation *a, struct storaged_error *err)
         return r < 0 ? r : lease_take_over(&after, activation_here(a), &dead, 0, err);
 }
 
-static void take(Activation *a)
+static void taken(Activation *a)
 {
-        struct storaged_error err = STORAGED_ERROR_INIT;
         const char *names = json_get_string(a->given, "dead_nodes");
-        int r = fault_point("takeover.fenced");
 
-        if (r < 0)
-                (void) error_set(&err, r, "volume '%s': can't take its lease over: %s", a->volid, strerror(-r));
-        else
-                lease_take(&a->lease, a->volid, activation_here(a), clock_usec(CLOCK_REALTIME));
-        if (r >= 0)
-                r = activation_store_lease(a, &err);
-        if (r < 0) {
-                activation_fail(a, &err);
-                return;
-        }
         a->is_taken_over = true;
         log_warning("volume '%s': taken over from node '%s'%s%s by '%s' for '%s', on the word of %s that it is gone",
                     a->volid, a->before.node, lease_is_shared(&a->before) ? " and " : "", a->before.partner,
                     activation_here(a), a->job->user, names ? names : "the cluster");
         activation_call_plugin(a, "exclusive", activation_finish);
+}
+
+static void take(Activation *a)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        int r = fault_point("takeover.fenced");
+
+        if (r < 0) {
+                (void) error_set(&err, r, "volume '%s': can't take its lease over: %s", a->volid, strerror(-r));
+                activation_fail(a, &err);
+                return;
+        }
+        lease_take(&a->lease, a->volid, activation_here(a), clock_usec(CLOCK_REALTIME));
+        activation_store_lease(a, taken);
 }
 
 static void on_fenced(void *userdata, const char *body, size_t len, const struct storaged_error *err)

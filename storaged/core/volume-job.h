@@ -25,7 +25,8 @@ typedef struct VolumeJob {
         sd_event_source *delay; /* until then the caller waits for the end, after it gets the UPID */
         VolumeUse *use;
         int stream_fd;          /* the worker's end of a stream that goes to or comes from another node; -EBADF */
-        Activation *activation; /* of operations with OP_LEASED */
+        Activation *activation; /* of operations with OP_LEASED; of others while their lease is looked at or left */
+        char *body;             /* the worker's answer, while the lease of a volume that is gone is removed */
 } VolumeJob;
 
 /* Ends the job: answers if nobody has been answered yet, closes the task, gives the lock back, frees it. */

@@ -39,6 +39,7 @@ static void job_free(VolumeJob *j)
                 (void) unlink(json_get_string(j->args, "path")); /* a spooled file is ours to remove, however it went */
         json_object_put(j->args);
         closep(&j->stream_fd);
+        free(j->body);
         free(j->storage);
         free(j->volname);
         free(j->user);
@@ -81,17 +82,13 @@ static json_object *result_volid(const VolumeJob *j, json_object *result)
         return json_object_new_string(volid);
 }
 
-/* The worker's answer. A listing goes on as it came; all else is small. */
-static void on_done(void *userdata, const char *body, size_t len, const struct storaged_error *err)
+/* A listing goes on as it came; all else is small. */
+static void job_answered(VolumeJob *j, const char *body, size_t len, const struct storaged_error *err)
 {
         struct storaged_error failure = STORAGED_ERROR_INIT;
-        VolumeJob *j = userdata;
         AUTO_JSON *result = NULL;
         Reply raw = { .raw = body, .raw_len = len };
 
-        j->oneshot = NULL;
-        if (!err && volume_op_has(j->op, OP_ENDS_VOLUME))
-                activation_forget(j);
         if (!err && volume_wipe_begin(j))
                 return;
         if (err) {
@@ -116,6 +113,25 @@ static void on_done(void *userdata, const char *body, size_t len, const struct s
         } else {
                 volume_job_end(j, result, NULL);
         }
+}
+
+static void on_forgotten(VolumeJob *j)
+{
+        job_answered(j, j->body, strlen(j->body), NULL);
+}
+
+/* The worker's answer. */
+static void on_done(void *userdata, const char *body, size_t len, const struct storaged_error *err)
+{
+        VolumeJob *j = userdata;
+
+        j->oneshot = NULL;
+        if (!err && volume_op_has(j->op, OP_ENDS_VOLUME))
+                j->body = strndup(body, len);
+        if (j->body)
+                activation_forget(j, on_forgotten);
+        else
+                job_answered(j, body, len, err);
 }
 
 static void on_progress(void *userdata, uint64_t done, uint64_t total)
@@ -198,29 +214,26 @@ static void job_work(VolumeJob *j)
 
 static void attributes_begin(VolumeJob *j);
 
+/* No other node has the volume. */
+static void job_write(VolumeJob *j)
+{
+        volume_leave_elsewhere(j, job_work);
+}
+
 static void job_go(VolumeJob *j)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
-        int r = 0;
 
-        if (j->op == &volume_ops[VOLUME_SET_ATTRIBUTES]) {
+        if (j->op == &volume_ops[VOLUME_SET_ATTRIBUTES])
                 attributes_begin(j);
-                return;
-        }
-        if (volume_op_has(j->op, OP_WRITES))
-                r = volume_use_check(j->core, j->storage, j->volname, &err);
-        if (r >= 0 && volume_op_has(j->op, OP_WRITES))
-                r = activation_check_writer(j, &err);
-        if (r >= 0 && volume_op_has(j->op, OP_LEASED)) {
+        else if (volume_op_has(j->op, OP_LEASED))
                 activation_begin(j);
-                return;
-        }
-        if (r < 0)
-                volume_job_end(j, NULL, &err);
-        else if (volume_op_has(j->op, OP_WRITES))
-                volume_leave_elsewhere(j, job_work);
-        else
+        else if (!volume_op_has(j->op, OP_WRITES))
                 job_work(j);
+        else if (volume_use_check(j->core, j->storage, j->volname, &err) < 0)
+                volume_job_end(j, NULL, &err);
+        else
+                activation_check_writer(j, job_write);
 }
 
 static void on_locked(void *userdata, ClusterLock *lock, const struct storaged_error *err)

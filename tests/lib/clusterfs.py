@@ -53,8 +53,8 @@ class FsNode(Node):
         except OSError:
             return False
 
-    def start(self, *args):
-        self.d = Daemon(self.root, args=args, wrapper=self.in_network(), node=self.name)
+    def start(self, *args, env=None):
+        self.d = Daemon(self.root, args=args, wrapper=self.in_network(), node=self.name, env=env)
         return self.d
 
 

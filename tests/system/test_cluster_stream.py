@@ -198,7 +198,23 @@ class Streams(ClusterTest):
         self.assertIn("Removed", pvesm("free", "own:100/vm-100-disk-0.raw", "--node", "n2").out)
         self.assertEqual(self.n2.d.volids("own"), ["own:101/vm-101-disk-0.raw"])
         self.assertIn("not available on node 'n1'", pvesm("list", "own", check=False).err)
-        self.assertIn("nn", pvesm("list", "own", "--node", "nn", check=False).err)
+        pvesm("lun", "ports", "--node", "n2")
+        self.assertIn("vm-100-disk-0.raw", pvesm("info", "own:100/vm-100-disk-0.raw", "--node", "n2").out)
+        self.a_node_that_is_not_there_is_said_in_one_way()
+
+    def a_node_that_is_not_there_is_said_in_one_way(self):
+        verbs = (("list", "own"), ("status",), ("info", "own:100/vm-100-disk-0.raw"), ("scan", "nfs", "10.77.0.9"), ("scan", "cephfs"), ("scan", "lvm"),
+                 ("lun", "ports"), ("lun", "multipath"), ("ceph", "health"), ("ceph", "pool", "list"), ("ceph", "repair"),
+                 ("vg", "guard"), ("doctor",), ("task", "list"))
+        pvesm = self.n1.d.pvesm
+        for words in verbs:
+            r = pvesm(*words, "--node", "nn", check=False)
+            self.assertEqual((r.rc != 0, r.err.count("no such node 'nn': this is 'n1'")), (True, 1), repr(r))
+        self.n2.stop_network()
+        wait_until(lambda: self.n1.online() == ["n1", "n3"], "n1 knows that n2 is gone", 60)
+        for words in verbs:
+            r = pvesm(*words, "--node", "n2", check=False)
+            self.assertEqual((r.rc != 0, r.err.count("node 'n2' is offline: it can't be asked")), (True, 1), repr(r))
 
 
 if __name__ == "__main__":

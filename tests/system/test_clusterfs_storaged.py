@@ -154,6 +154,72 @@ class OnClusterfs(ClusterfsTest):
         wait_until(lambda: n3.d.request("PUT", "/storage/pool", {"content": "images,iso"}).status == 200, "n3 can change things again", 60, 0.2)
         wait_until(lambda: "iso" in n1.d.get("/storage/pool")["content"], "n1 sees it", SOON)
 
+    def is_stopped(self, pid):
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "T"
+
+    def frozen_before_the_write(self, node, method, path, params):
+        """The daemon stops itself between the lock and the write; when it goes on, clusterfs stands still. What the call got, and
+        the seconds that others took meanwhile."""
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            call = pool.submit(lambda: timed(lambda: node.d.request(method, path, params)))
+            wait_until(lambda: self.is_stopped(node.d.pid), "storaged has the lock and is about to write", 60, 0.01)
+            node.fs.send_signal(signal.SIGSTOP)
+            wait_until(lambda: self.is_stopped(node.fs.pid), "clusterfs stands still", 30, 0.01)
+            os.kill(node.d.pid, signal.SIGCONT)
+            seconds = []
+            while not call.done() or len(seconds) < 40:
+                took, rows = timed(lambda: node.d.get(f"/nodes/{node.name}/storage"))
+                self.assertEqual({r["storage"]: r["active"] for r in rows}["pool"], 1)
+                seconds.append(took)
+                seconds.append(timed(lambda: node.d.volids("pool"))[0])
+            took, r = call.result()
+        self.tell(f"{path.split('/')[-1]} after {took:.1f} s: {r.message}")
+        self.tell(f"others meanwhile: {len(seconds)} calls, p50 {percentile(seconds, 0.5) * 1000:.1f} ms, longest {max(seconds) * 1000:.0f} ms")
+        self.refused(r, (500, 504))
+        self.assertLess(max(seconds), 0.15 * 10)
+        node.fs.send_signal(signal.SIGCONT)
+        wait_until(lambda: node.d.request(method, path, params).status == 200, "it can be done now", 60, 0.2)
+
+    def test_frozen_between_lock_and_write_stops_nobody_else(self):
+        n1, _n2, n3 = self.start_all()
+        n1.d.post("/storage", type="dir", storage="pool", path=self.pool(), shared=1)
+        volid = n1.d.alloc("pool", 100)
+        n3.d.stop()
+        n3.start(env={"STORAGED_FAULTS": "lease.before-write=stop@1,ticket.before-write=stop@1,config.before-write=stop@1"})
+        wait_until(lambda: n3.quorate() and self.has(n3, "pool"), "n3 is back", 60)
+        self.addCleanup(n3.fs.send_signal, signal.SIGCONT)
+        at = "/nodes/n3/storage/pool"
+        self.frozen_before_the_write(n3, "POST", f"{at}/activate", {"volume": volid})
+        self.assertEqual(self.holders(n1, volid), [("n3", 1)])
+        self.frozen_before_the_write(n3, "POST", "/cluster/migrate", {"op": "prepare", "volume": volid, "target": "n1"})
+        self.frozen_before_the_write(n3, "PUT", "/storage/pool", {"content": "images,iso"})
+
+    def test_started_while_clusterfs_is_frozen(self):
+        n1, _n2, n3 = self.start_all()
+        n1.d.post("/storage", type="dir", storage="pool", path=self.pool(), shared=1)
+        wait_until(lambda: self.has(n3, "pool"), "n3 has the storage")
+        n3.d.stop()
+        n3.fs.send_signal(signal.SIGSTOP)
+        self.addCleanup(n3.fs.send_signal, signal.SIGCONT)
+        took, _d = timed(n3.start)
+        self.tell(f"started in {took:.1f} s")
+        r = n3.d.request("GET", "/nodes/n3/storage")
+        self.tell(r.message)
+        self.assertIn("not known yet", self.refused(r, 504).message)
+        self.assertIn("has not answered since storaged was started", n3.d.pvesm("status", check=False).err)
+        self.assertEqual(n3.d.request("GET", "/version").status, 200)
+        self.assertLess(max(timed(lambda: n3.d.request("POST", "/storage", {"type": "dir", "storage": "xx", "path": self.tmp}))[0]
+                            for _ in range(10)), 0.5 * 10)
+        n3.fs.send_signal(signal.SIGCONT)
+        wait_until(lambda: n3.d.request("GET", "/nodes/n3/storage").status == 200 and self.has(n3, "pool"), "n3 knows its storages", 60, 0.1)
+        wait_until(n3.is_writable, "n3 can write", 60)
+        wait_until(lambda: len(n3.online()) == 3 and n3.quorate(), "n3 sees all nodes", 60)
+        n3.d.alloc("pool", 100)
+        wait_until(lambda: n1.d.request("GET", "/nodes/n3/storage").status == 200, "other nodes reach it", 60, 0.2)
+        n1.d.put("/storage/pool", content="images,iso")
+        wait_until(lambda: "iso" in n3.d.get("/storage/pool")["content"], "n3 has the change", SOON)
+
     def test_bare_directory_below_is_never_taken_for_the_cluster(self):
         n1, _n2, n3 = self.start_all()
         n1.d.post("/storage", type="dir", storage="pool", path=self.pool(), shared=1)
