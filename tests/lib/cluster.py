@@ -43,6 +43,7 @@ logging {{
 }}
 quorum {{
     provider: corosync_votequorum
+{quorum}
 }}
 nodelist {{
 {nodes}
@@ -123,6 +124,8 @@ class ClusterTest(DaemonTest):
     wants_daemon = False
     n_nodes = 3
     node_class = Node
+    quorum = ""  # further lines of corosync.conf's section
+    together = True  # corosync is started on all nodes by setUp()
 
     def setUp(self):
         super().setUp()
@@ -135,11 +138,12 @@ class ClusterTest(DaemonTest):
         for i in range(1, self.n_nodes + 1):
             self.nodes.append(self.node_class(self, i))
         for n in self.nodes:
-            text = CONF.format(state=os.path.join(n.root, "corosync"),
+            text = CONF.format(state=os.path.join(n.root, "corosync"), quorum=self.quorum,
                                nodes="".join(NODE.format(ip=m.ip, name=m.name, id=m.id) for m in self.nodes))
             with open(n.conf, "w", encoding="utf-8") as f:
                 f.write(text)
-            n.start_corosync()
+            if self.together:
+                n.start_corosync()
 
     def start_all(self, *args):
         for n in self.nodes:

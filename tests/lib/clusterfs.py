@@ -5,13 +5,15 @@ import signal
 import subprocess
 
 from cluster import ClusterTest, Node, cluster_is_possible
-from harness import BUILD, Daemon, die_with_parent, run, wait_until
+from harness import BUILD, DEADLINE, Daemon, die_with_parent, run, wait_until
 
 # What the nodes hand each other as corosync.conf: the real ones differ (each has a state folder of its own).
 HANDED = "totem {\n  version: 2\n  cluster_name: testbed\n  config_version: 7\n}\n"
 
 
 class FsNode(Node):
+    run_dir = "run/clusterfs"  # where storaged looks for the socket on which clusterfs tells of changes
+
     def __init__(self, lab, number):
         super().__init__(lab, number)
         self.fs = None
@@ -26,7 +28,7 @@ class FsNode(Node):
 
     def start_fs(self):
         argv = [os.path.join(BUILD, "clusterfs"), "-f", "--mount", self.pve, "--state", os.path.join(self.root, "var/lib/clusterfs"),
-                "--run", os.path.join(self.root, "run/clusterfs"), "--node", self.name, "--corosync-conf", self.handed]
+                "--run", os.path.join(self.root, self.run_dir), "--node", self.name, "--corosync-conf", self.handed]
         with open(os.path.join(self.root, "clusterfs.log"), "ab") as log:
             self.fs = subprocess.Popen([*self.in_network(), *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                        preexec_fn=die_with_parent)
@@ -37,6 +39,14 @@ class FsNode(Node):
             with open(os.path.join(self.root, "clusterfs.log"), encoding="utf-8", errors="replace") as f:
                 raise AssertionError(f"{self.name}: clusterfs ended:\n{f.read()[-1500:]}")
         return os.path.lexists(os.path.join(self.pve, "local"))
+
+    def lose_power(self):
+        """What runs here is gone at once, storaged with its workers, too."""
+        self.stop_network()
+        self.kill_corosync()
+        self.stop_fs(signal.SIGKILL)
+        self.d.kill()
+        self.start_network()
 
     def stop_fs(self, sig=signal.SIGTERM):
         if self.fs:
@@ -53,8 +63,8 @@ class FsNode(Node):
         except OSError:
             return False
 
-    def start(self, *args, env=None):
-        self.d = Daemon(self.root, args=args, wrapper=self.in_network(), node=self.name, env=env)
+    def start(self, *args, env=None, wrapper=(), deadline=DEADLINE):
+        self.d = Daemon(self.root, args=args, wrapper=[*self.in_network(), *wrapper], node=self.name, env=env, deadline=deadline)
         return self.d
 
 

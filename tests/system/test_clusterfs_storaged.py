@@ -11,24 +11,71 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from cluster import timed
-from clusterfs import ClusterfsTest, clusterfs_is_possible
+from clusterfs import ClusterfsTest, FsNode, clusterfs_is_possible
 from harness import IS_ASAN, main, trace_idle, wait_until
 
 MEASURES = 6  # windows of silence that are tried for: what joining nodes tell each other comes to an end
 SOON = 10.0  # a second is promised, on a machine without other work; what it took is told
 AT_ONCE = 0.5
 BOUND = 0.1  # of a refusal without quorum: of 99 of 100; the longest is told
+SCALE = float(os.environ.get("COUNT_SCALE", "0.1"))  # `make soak` has 1
 
 
 def percentile(seconds, share):
     return sorted(seconds)[min(len(seconds) - 1, int(len(seconds) * share))]
 
 
-@unittest.skipUnless(clusterfs_is_possible(), "needs root, /dev/fuse, corosync and build/clusterfs")
-class OnClusterfs(ClusterfsTest):
+class Silent(FsNode):
+    """Its clusterfs tells nobody of changes: what there is to see is .version, as on pmxcfs."""
+    run_dir = "run/elsewhere"
+
+
+class Stories(ClusterfsTest):
+    """What the classes below share."""
     def tell(self, text):
         print(f"      {text}", flush=True)
 
+    def hand_over(self, source, target, volid):
+        if not self.holders(source, volid):
+            source.d.pvesm("activate", volid)
+        source.d.pvesm("migrate", "prepare", volid, "--target", target.name)
+        target.d.pvesm("activate", volid, "--mode", "shared")
+        source.d.pvesm("migrate", "commit", volid)
+        wait_until(lambda: self.holders(target, volid) == [(target.name, 1)], f"{target.name} alone holds it", 30)
+        wait_until(lambda: os.listdir(os.path.join(target.pve, "priv/storaged/tickets")) == [], "the ticket is gone", 30)
+
+    def holders(self, node, volid):
+        return [(r["node"], r["exclusive"]) for r in node.d.get(f"/nodes/{node.name}/storage/pool/holders", volume=volid)]
+
+
+@unittest.skipUnless(clusterfs_is_possible(), "needs root, /dev/fuse, corosync and build/clusterfs")
+class LikePmxcfs(Stories):
+    node_class = Silent
+
+    def test_what_nobody_tells_is_found_by_version(self):
+        """No request is made to n3 meanwhile: each would look by itself."""
+        n1, n2, n3 = self.start_all()
+        took = []
+        for name in ("pool", "pool1", "pool2"):
+            path = os.path.join(self.tmp, name)
+            os.makedirs(path)
+            n1.d.post("/storage", type="dir", storage=name, path=path, shared=1)
+            begun = time.monotonic()
+            wait_until(lambda name=name: f"is active [{name}]" in n3.d.log, "n3 uses it", SOON)
+            took.append(time.monotonic() - begun)
+        self.tell(f"polled: active on n3 after {', '.join(f'{t * 1000:.0f}' for t in took)} ms")
+        self.hand_over(n1, n2, n1.d.alloc("pool", 100))
+        n3.stop_network()
+        wait_until(lambda: not n3.quorate(), "n3 knows that it is alone", 60)
+        self.assertIn("no quorum", self.refused(n3.d.request("DELETE", "/storage/pool"), 503).message)
+        wait_until(lambda: n1.is_writable() and n1.quorate(), "n1 and n2 go on", 60)
+        n1.d.delete("/storage/pool2")
+        n3.start_network()
+        wait_until(lambda: n3.quorate() and "pool2" not in [r["storage"] for r in n3.d.get("/storage")], "n3 is back and has what it missed", 60)
+
+
+@unittest.skipUnless(clusterfs_is_possible(), "needs root, /dev/fuse, corosync and build/clusterfs")
+class OnClusterfs(Stories):
     def pool(self, name="pool"):
         path = os.path.join(self.tmp, name)
         os.makedirs(path, exist_ok=True)
@@ -192,8 +239,9 @@ class OnClusterfs(ClusterfsTest):
         at = "/nodes/n3/storage/pool"
         self.frozen_before_the_write(n3, "POST", f"{at}/activate", {"volume": volid})
         self.assertEqual(self.holders(n1, volid), [("n3", 1)])
-        self.frozen_before_the_write(n3, "POST", "/cluster/migrate", {"op": "prepare", "volume": volid, "target": "n1"})
-        self.frozen_before_the_write(n3, "PUT", "/storage/pool", {"content": "images,iso"})
+        if SCALE >= 1:
+            self.frozen_before_the_write(n3, "POST", "/cluster/migrate", {"op": "prepare", "volume": volid, "target": "n1"})
+            self.frozen_before_the_write(n3, "PUT", "/storage/pool", {"content": "images,iso"})
 
     def test_started_while_clusterfs_is_frozen(self):
         n1, _n2, n3 = self.start_all()
@@ -253,17 +301,44 @@ class OnClusterfs(ClusterfsTest):
         self.assertLessEqual(len(calls), threads + 1, "\n".join(calls[:40]))
         self.hand_over(n2, n1, n1.d.volids("pool")[0])
 
-    def hand_over(self, source, target, volid):
-        if not self.holders(source, volid):
-            source.d.pvesm("activate", volid)
-        source.d.pvesm("migrate", "prepare", volid, "--target", target.name)
-        target.d.pvesm("activate", volid, "--mode", "shared")
-        source.d.pvesm("migrate", "commit", volid)
-        wait_until(lambda: self.holders(target, volid) == [(target.name, 1)], f"{target.name} alone holds it", 30)
-        wait_until(lambda: os.listdir(os.path.join(target.pve, "priv/storaged/tickets")) == [], "the ticket is gone", 30)
 
-    def holders(self, node, volid):
-        return [(r["node"], r["exclusive"]) for r in node.d.get(f"/nodes/{node.name}/storage/pool/holders", volume=volid)]
+@unittest.skipUnless(clusterfs_is_possible(), "needs root, /dev/fuse, corosync and build/clusterfs")
+class TwoNodes(ClusterfsTest):
+    """votequorum's two_node: 1, and with it wait_for_all: one of two goes on when the other is gone, but none begins alone."""
+    n_nodes = 2
+    quorum = "    two_node: 1"
+    together = False
+
+    def test_one_goes_on_and_none_begins_alone(self):
+        n1, n2 = self.nodes
+        n1.start_corosync()
+        n1.start_fs()
+        n1.start()
+        self.assertIn("no quorum", self.refused(n1.d.request("POST", "/storage", {"type": "dir", "storage": "xx", "path": self.tmp}), 503).message)
+        self.assertFalse(n1.is_writable())
+        n2.start_corosync()
+        n2.start_fs()
+        n2.start()
+        for n in self.nodes:
+            wait_until(lambda n=n: n.is_writable() and n.quorate() and len(n.online()) == 2, f"{n.name} sees both", 60)
+        path = os.path.join(self.tmp, "pool")
+        os.makedirs(path)
+        n1.d.post("/storage", type="dir", storage="pool", path=path, shared=1)
+        wait_until(lambda: "pool" in [r["storage"] for r in n2.d.get("/storage")], "n2 has the storage", SOON)
+        n2.d.alloc("pool", 100)
+
+        n2.lose_power()
+        wait_until(lambda: n1.online() == ["n1"] and n1.quorate() and n1.is_writable(), "n1 goes on alone", 60)
+        wait_until(lambda: n1.d.request("PUT", "/storage/pool", {"content": "images,iso"}).status == 200, "n1 changes things", 60, 0.2)
+        volid = n1.d.alloc("pool", 101)
+
+        n2.start_corosync()
+        n2.start_fs()
+        n2.start()
+        wait_until(lambda: n2.quorate() and n2.is_writable() and len(n2.online()) == 2, "n2 is back", 60)
+        wait_until(lambda: "iso" in n2.d.get("/storage/pool")["content"], "n2 has what it missed", SOON)
+        self.assertIn(volid, n2.d.volids("pool"))
+        self.assertEqual(n1.d.config_text(), n2.d.config_text())
 
 
 if __name__ == "__main__":
