@@ -63,6 +63,8 @@ void engine_deliver_change(Engine *e, Member from, const FrameHeader *h, const u
         Op op;
         int r = op_decode(body, len, &op);
 
+        if (is_own && e->events.ordered)
+                e->events.ordered(e->events.userdata, h->sequence);
         if (r == 0) {
                 op.writer = from.nodeid;
                 r = apply(e, &op, own);
@@ -109,6 +111,14 @@ void engine_submit(Engine *e, const Op *op, engine_done_fn done, void *userdata)
         change_list_add(&e->sent, c);
         if (e->is_open && e->phase == PHASE_ACTIVE)
                 engine_send_change(e, c);
+}
+
+/* The time stamp of no object: refused in every version, by whatever tree there is. */
+void engine_order(Engine *e, engine_done_fn done, void *userdata)
+{
+        const Op op = { .type = OP_UTIME, .mtime = 1 };
+
+        engine_submit(e, &op, done, userdata);
 }
 
 static void deliver_ack(Engine *e, Member from, const uint8_t *body, size_t len)

@@ -91,6 +91,11 @@ const Tree *engine_tree(const Engine *e)
         return e->tree;
 }
 
+uint64_t engine_sequence(const Engine *e)
+{
+        return e->sequence;
+}
+
 bool engine_is_idle(const Engine *e)
 {
         return !e->sent.first && !e->applied.first && db_is_idle(e->db);

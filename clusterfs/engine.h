@@ -35,6 +35,8 @@ typedef struct EngineOptions {
 typedef struct EngineEvents {
         /* What is seen at `path` has changed; NULL: anything may have (a tree was taken from others). By `writer`. */
         void (*changed)(void *userdata, const char *path, uint64_t version, uint32_t writer);
+        /* All that was ordered before this node's change number `sequence` has been applied; that change is next. */
+        void (*ordered)(void *userdata, uint64_t sequence);
         /* Membership or quorum. */
         void (*membership)(void *userdata);
         void *userdata;
@@ -61,6 +63,13 @@ bool engine_is_quorate(const Engine *e);
 bool engine_is_local(const Engine *e);
 /* `op` is copied. `done` is called once, perhaps before this returns; NULL: nobody waits. */
 void engine_submit(Engine *e, const Op *op, engine_done_fn done, void *userdata);
+/*
+ * A change that changes nothing: `done` is called with -ENOENT when everything that anybody was told of before this
+ * call has been applied here; any other error: it could not be ordered.
+ */
+void engine_order(Engine *e, engine_done_fn done, void *userdata);
+/* The number of the last change that was sent; what is sent from now on has a higher one. */
+uint64_t engine_sequence(const Engine *e);
 /* Sends, stores and answers what has been collected: to be called after a batch of requests. */
 void engine_settle(Engine *e);
 /* Somebody would have this lock: -EACCES while it is not expired by our clock. */

@@ -131,6 +131,8 @@ void fusefs_do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
                 (void) fuse_reply_err(req, dir ? ENOENT : ESTALE);
                 return;
         }
+        if (n->type == NODE_FILE)
+                behind_looked_up(fs, fuse_req_ctx(req)->pid, n);
         fusefs_fill_entry(fs, n, fuse_req_ctx(req)->pid, &e);
         (void) fuse_reply_entry(req, &e);
 }
@@ -267,6 +269,10 @@ static void set_size(fuse_req_t req, FuseFs *fs, const Node *n, off_t size, Hand
                 fusefs_fill_attr(fs, n, h->pid, &st);
                 st.st_size = (off_t) handle_size(h);
                 (void) (r < 0 ? fuse_reply_err(req, -r) : fuse_reply_attr(req, &st, 0));
+                return;
+        }
+        if (!engine_is_local(fs->engine)) {
+                behind_truncate(req, n, (uint64_t) size);
                 return;
         }
         q = request_new(req, REPLY_ATTR);

@@ -137,20 +137,33 @@ static void on_done(void *userdata, int result, uint64_t ino)
                 request_free(q);
                 return;
         }
+        if (q->reply == REPLY_OPEN) {
+                behind_opened(q, result);
+                request_free(q);
+                return;
+        }
+        if (q->reply == REPLY_SIZE) {
+                if (!behind_truncated(q, result))
+                        request_free(q);
+                return;
+        }
         if (q->reply == REPLY_FLUSH && result == 0) {
                 draft_is_made(q->fs, q->ino, tree_find(fusefs_tree(q->fs), ino));
-                n = fusefs_node(q->fs, q->ino);
+                behind_published(q->handle, tree_find(fusefs_tree(q->fs), ino));
+                n = behind_node(q->fs, q->handle);
                 if (n && n->content)
                         handle_published(q->handle, n->content);
         }
         if (q->reply == REPLY_CREATE)
                 reply_create(q, result);
+        else if (result == -ENOENT && q->reply == REPLY_ATTR)
+                (void) fuse_reply_err(q->req, ESTALE); /* its name may be another file's by now */
         else if (result < 0 || q->reply == REPLY_ERROR || q->reply == REPLY_FLUSH)
                 (void) (q->req ? fuse_reply_err(q->req, -result) : 0);
         else if (q->reply == REPLY_ENTRY)
                 reply_entry(q, ino);
         else if (fusefs_attr(q->fs, q->ino, fuse_req_ctx(q->req)->pid, &st) < 0)
-                (void) fuse_reply_err(q->req, ENOENT);
+                (void) fuse_reply_err(q->req, ESTALE);
         else
                 (void) fuse_reply_attr(q->req, &st, 0);
         request_free(q);
@@ -161,6 +174,12 @@ void request_submit(Request *q, Op *op)
         op->mtime = op->mtime ? op->mtime : fusefs_now();
         op->writer = engine_nodeid(q->fs->engine);
         engine_submit(q->fs->engine, op, on_done, q);
+}
+
+/* It goes on when everything others were told of is known here. */
+void request_order(Request *q)
+{
+        engine_order(q->fs->engine, on_done, q);
 }
 
 static bool name_is_taken(fuse_ino_t parent, const char *name)

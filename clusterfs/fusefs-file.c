@@ -49,14 +49,25 @@ void fusefs_do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
                 r = n ? -EISDIR : -ESTALE;
         else if ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC))
                 r = engine_can_write(fs->engine);
+        if (r == 0 && (fi->flags & O_ACCMODE) != O_RDONLY && !(fi->flags & O_TRUNC) && !engine_is_local(fs->engine)) {
+                behind_open(req, n, fi);
+                return;
+        }
         h = r == 0 ? handle_new(ino, n->content, fuse_req_ctx(req)->pid) : NULL;
         if (!h) {
                 (void) fuse_reply_err(req, r ? -r : ENOMEM);
                 return;
         }
         h->is_append = (fi->flags & O_APPEND) != 0;
-        if (fi->flags & O_TRUNC)
+        if (fi->flags & O_TRUNC) {
                 fusefs_set_truncated(h);
+                r = behind_publish_by_name(fs, h, n);
+        }
+        if (r < 0) {
+                (void) fuse_reply_err(req, -r);
+                (void) handle_unref(h);
+                return;
+        }
         fusefs_reply_open(req, fs, h, fi, NULL);
 }
 
@@ -92,20 +103,23 @@ void fusefs_do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 /* `req` NULL: nobody waits. */
 static void publish(FuseFs *fs, fuse_req_t req, Handle *h)
 {
-        const Node *n = fusefs_node(fs, h->ino);
+        const Node *n = behind_node(fs, h);
         const Draft *d = n ? NULL : draft_find(fs, h->ino);
+        const char *name = d && d->ino == 0 ? d->name : h->name; /* a draft becomes real with its content */
         StrBuf buffer = STRBUF_INIT;
         Request *q;
         Op op = { 0 };
-        int r = h->error ? h->error : handle_publish(h, fusefs_now(), &buffer, &op);
+        int r = h->error;
 
-        if (d && d->ino == 0)
-                n = fusefs_node(fs, d->dir); /* it becomes real with its content */
-        else
-                d = NULL;
+        if (name) {
+                n = fusefs_node(fs, name == h->name ? h->dir : d->dir);
+                handle_make_whole(h);
+        }
+        if (r == 0)
+                r = handle_publish(h, fusefs_now(), &buffer, &op);
         /* Removed while open: nobody will read it. Gone with the tree it was in: what was written is not anywhere. */
         if (r == 0 && op.type != 0 && !n) {
-                r = h->generation == fusefs_tree(fs)->generation && !d ? 0 : -ESTALE;
+                r = h->generation == fusefs_tree(fs)->generation && !name ? 0 : -ESTALE;
                 op.type = 0;
         }
         if (r < 0 || op.type == 0) {
@@ -115,11 +129,11 @@ static void publish(FuseFs *fs, fuse_req_t req, Handle *h)
                 return;
         }
         op.ino = n->ino;
-        if (d) {
+        if (name) {
                 op.type = OP_PUT;
                 op.flags = 0;
-                op.name = d->name;
-                op.name_len = strlen(d->name);
+                op.name = name;
+                op.name_len = strlen(name);
         }
         q = calloc(1, sizeof(*q));
         if (q) {

@@ -21,6 +21,15 @@ struct Draft {
         uint32_t generation;
 };
 
+#define LOOKUPS_MAX 64u
+
+/* What somebody was told of a file: see fusefs-behind.c. */
+typedef struct Lookup {
+        pid_t pid;
+        uint64_t id, dir;
+        char name[OP_NAME_MAX + 1];
+} Lookup;
+
 struct FuseFs {
         Engine *engine;
         Status *status;
@@ -31,18 +40,30 @@ struct FuseFs {
         Handle *handles;
         Draft *drafts;
         uint64_t last_draft;
+        sd_event_source *settle; /* see fusefs-behind.c */
+        Lookup lookups[LOOKUPS_MAX];
+        unsigned next_lookup;
         gid_t gid;
         bool is_mounted;
 };
 
 /* What the answer to a change looks like. */
-enum reply { REPLY_ERROR, REPLY_ENTRY, REPLY_ATTR, REPLY_CREATE, REPLY_FLUSH, REPLY_DRAFT };
+enum reply {
+        REPLY_ERROR,
+        REPLY_ENTRY,
+        REPLY_ATTR,
+        REPLY_CREATE,
+        REPLY_FLUSH,
+        REPLY_DRAFT,
+        REPLY_OPEN, /* these two: once it was ordered */
+        REPLY_SIZE,
+};
 
 typedef struct Request {
         FuseFs *fs;
         fuse_req_t req;
         enum reply reply;
-        uint64_t ino, parent;
+        uint64_t ino, parent, size;
         Handle *handle; /* of a flush */
         struct fuse_file_info fi;
         char *name;
@@ -82,6 +103,7 @@ void fusefs_do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 /* fusefs-change.c */
 Request *request_new(fuse_req_t req, enum reply reply);
 void request_submit(Request *q, Op *op);
+void request_order(Request *q);
 void fusefs_set_truncated(Handle *h);
 void fusefs_reply_open(fuse_req_t req, FuseFs *fs, Handle *h, struct fuse_file_info *fi,
                        const struct fuse_entry_param *e);
@@ -105,6 +127,22 @@ int draft_attr(FuseFs *fs, const Draft *d, struct stat *st);
 void draft_release(FuseFs *fs, uint64_t id);
 bool draft_create(fuse_req_t req, FuseFs *fs, uint64_t dir, const char *name, struct fuse_file_info *fi);
 void draft_make(fuse_req_t req, FuseFs *fs, const Draft *d);
+
+/* fusefs-behind.c */
+/* To be called when the kernel is told of a file, by which it may open it then. */
+void behind_looked_up(FuseFs *fs, pid_t pid, const Node *n);
+/* To be called when `n` is opened with O_TRUNC. -ESTALE: it has not the name any more that it was looked up by. */
+int behind_publish_by_name(FuseFs *fs, Handle *h, const Node *n);
+/* The file that a handle writes to; NULL: it is gone. */
+const Node *behind_node(FuseFs *fs, const Handle *h);
+/* It was published under its name: it is this file now. */
+void behind_published(Handle *h, const Node *n);
+/* Opens a file to write, or truncates it, when this node knows what the others were told before; answers. */
+void behind_open(fuse_req_t req, const Node *n, const struct fuse_file_info *fi);
+void behind_truncate(fuse_req_t req, const Node *n, uint64_t size);
+/* Their second halves. True: `q` was submitted once more. */
+void behind_opened(Request *q, int result);
+bool behind_truncated(Request *q, int result);
 
 /* fusefs-file.c */
 void fusefs_do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

@@ -194,6 +194,7 @@ FuseFs *fusefs_free(FuseFs *fs)
         if (!fs)
                 return NULL;
         fs->io = sd_event_source_disable_unref(fs->io);
+        fs->settle = sd_event_source_disable_unref(fs->settle);
         if (fs->session) {
                 if (fs->is_mounted)
                         fuse_session_unmount(fs->session);

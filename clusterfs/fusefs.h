@@ -14,6 +14,8 @@ typedef struct FuseFs FuseFs;
  */
 int fusefs_new(sd_event *event, const char *dir, Engine *engine, Status *status, FuseFs **ret,
                struct storaged_error *err);
+/* To be called from the engine's event of that name. */
+void fusefs_ordered(FuseFs *f, uint64_t sequence);
 /* Unmounts. */
 FuseFs *fusefs_free(FuseFs *f);
 DEFINE_CLEANUP(FuseFs *, fusefs_free)

@@ -35,6 +35,7 @@ Handle *handle_unref(Handle *h)
                 return NULL;
         (void) content_unref(h->base);
         free(h->work);
+        free(h->name);
         free(h);
         return NULL;
 }
@@ -156,6 +157,12 @@ size_t handle_read(const Handle *h, uint64_t offset, size_t len, const uint8_t *
                 return 0;
         *ret = (h->work ? h->work : h->base->data) + offset;
         return len < have - offset ? len : have - (size_t) offset;
+}
+
+void handle_make_whole(Handle *h)
+{
+        if (handle_has_changes(h))
+                h->is_replace = true;
 }
 
 int handle_publish(Handle *h, int64_t mtime, StrBuf *buffer, Op *ret)

@@ -22,8 +22,15 @@ struct Handle {
         uint64_t ino;        /* as its owner names the file */
         uint32_t generation; /* of the tree when it was opened */
         pid_t pid;           /* who opened it */
-        Content *base;       /* what was opened or last published */
-        uint8_t *work;       /* base with what was written, from the first write on */
+        /* By name: the file is replaced under this name, whatever has it by then; for its owner. */
+        char *name;
+        uint64_t dir;          /* of that name, as its owner names it */
+        uint64_t sequence;     /* the last change sent before it was opened */
+        bool is_name_for_good; /* the name was another file's already when it was opened */
+        uint64_t new_ino;      /* the file that it became by that; 0: still `ino` */
+        uint32_t new_generation;
+        Content *base; /* what was opened or last published */
+        uint8_t *work; /* base with what was written, from the first write on */
         size_t len, size;
         bool is_append;    /* what is written goes behind what is there when it is published */
         bool is_replace;   /* the work is the whole new content, not a change of the old one */
@@ -48,6 +55,8 @@ int handle_write(Handle *h, uint64_t offset, const void *data, size_t len);
 int handle_truncate(Handle *h, uint64_t size);
 /* *ret points into the handle; less than `len` at the end. */
 size_t handle_read(const Handle *h, uint64_t offset, size_t len, const uint8_t **ret);
+/* Whatever is published is the whole content. */
+void handle_make_whole(Handle *h);
 /*
  * The change that publishes what was written; `buffer` holds its data. The handle counts as clean then. Without a
  * change op.type is 0.

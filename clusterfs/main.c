@@ -292,6 +292,14 @@ static void on_changed(void *userdata, const char *path, uint64_t version, uint3
                                path && (engine_is_local(d->engine) || writer == engine_nodeid(d->engine)));
 }
 
+static void on_ordered(void *userdata, uint64_t sequence)
+{
+        Daemon *d = userdata;
+
+        if (d->fs)
+                fusefs_ordered(d->fs, sequence);
+}
+
 static void on_membership(void *userdata)
 {
         Daemon *d = userdata;
@@ -325,7 +333,9 @@ static int new_engine(Daemon *d, bool local, struct storaged_error *err)
                                         .verify_usec = o->verify_seconds * USEC_PER_SEC,
                                         .wire_max = o->wire_max,
                                         .wire_min = o->wire_min };
-        const EngineEvents events = { .changed = on_changed, .membership = on_membership, .userdata = d };
+        const EngineEvents events = {
+                .changed = on_changed, .ordered = on_ordered, .membership = on_membership, .userdata = d
+        };
 
         return engine_new(d->event, &options, &events, &d->engine, err);
 }

@@ -44,12 +44,13 @@ static void remove_node(Tree *t, Node *n)
         tree_remove(t, n);
 }
 
+/* -ESTALE: it was there when the path was looked up; the kernel looks it up again. */
 static int find_dir(const Tree *t, uint64_t ino, Node **ret)
 {
         Node *n = tree_find(t, ino);
 
         if (!n)
-                return -ENOENT;
+                return -ESTALE;
         if (n->type != NODE_DIR)
                 return -ENOTDIR;
         *ret = n;
@@ -169,7 +170,10 @@ static Content *content_written(const Content *old, const Op *op)
         return c;
 }
 
-/* A file that is gone was removed while open: what is written to it has no reader, as on any file system. */
+/*
+ * A file that is gone was removed while open: what is written to it has no reader, as on any file system. Who opened it
+ * made sure of that order: see fusefs-behind.c.
+ */
 static int apply_write(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
 {
         AUTO(content_unrefp) Content *c = NULL;
