@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """pvesm as an administrator types it: each verb, prefixes, option spellings, exit codes, output formats."""
 import os
+import re
 import struct
+import subprocess
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import DaemonTest, MiB, main, qemu_img_info, qemu_reads, qemu_write, run
@@ -182,6 +184,17 @@ class Verbs(DaemonTest):
             self.assertIn(word, text)
         self.assertIn("pvesm alloc", self.d.pvesm("help", "alloc").out)
         self.cli_refused(self.d.pvesm("help", "nosuch", check=False))
+
+    def test_manuals_have_the_options_of_the_programs(self):
+        top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+        for program in ("storaged", "clusterfs"):
+            with self.subTest(program=program):
+                told = subprocess.run([os.path.join(self.d.build, program), "--help"], capture_output=True, text=True, check=True).stdout
+                with open(os.path.join(top, "docs", "man", program + ".8"), encoding="utf-8") as f:
+                    written = f.read().replace("\\-", "-")
+                options = lambda text: set(re.findall(r"--[a-z][a-z-]+", text)) - {"--help", "--version"}
+                self.assertEqual(options(told), options(written) & options(told), "missing in the manual")
+                self.assertEqual(options(written) - options(told), set(), "unknown to the program")
 
     def test_output_formats(self):
         self.d.pvesm("alloc", "st", "100", "", "1M")
