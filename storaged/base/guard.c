@@ -29,7 +29,8 @@ typedef struct Lane {
         GuardJob *job; /* what the thread is at; NULL: free */
         bool is_taken; /* by the thread */
         uint64_t begun_usec;
-        bool has_thread;
+        pthread_t thread;
+        bool has_thread, is_ending;
 } Lane;
 
 static struct Guard {
@@ -57,8 +58,10 @@ static void *lane_main(void *userdata)
         for (;;) {
                 GuardJob *job;
 
-                while (!l->job || l->is_taken)
+                while ((!l->job || l->is_taken) && !l->is_ending)
                         (void) pthread_cond_wait(&l->work, &l->mutex);
+                if (l->is_ending)
+                        break;
                 l->is_taken = true;
                 job = l->job;
                 (void) pthread_mutex_unlock(&l->mutex);
@@ -74,6 +77,7 @@ static void *lane_main(void *userdata)
                 }
                 (void) pthread_cond_broadcast(&l->done);
         }
+        (void) pthread_mutex_unlock(&l->mutex);
         return NULL;
 }
 
@@ -81,15 +85,13 @@ static int lane_start(Lane *l)
 {
         sigset_t all, before;
         pthread_attr_t attr;
-        pthread_t thread;
         int r;
 
         (void) pthread_attr_init(&attr);
-        (void) pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED); /* one that hangs can't be joined */
         (void) pthread_attr_setstacksize(&attr, STACK_BYTES);
         (void) sigfillset(&all);
         (void) pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
-        r = pthread_create(&thread, &attr, lane_main, l);
+        r = pthread_create(&l->thread, &attr, lane_main, l);
         (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
         (void) pthread_attr_destroy(&attr);
         l->has_thread = r == 0;
@@ -117,6 +119,44 @@ int guard_set(const char *dir)
         guard.len = strlen(copy);
         guard.dir = copy;
         return 0;
+}
+
+/* True: it has ended. */
+static bool lane_end(Lane *l)
+{
+        bool is_idle;
+
+        (void) pthread_mutex_lock(&l->mutex);
+        is_idle = !l->job;
+        l->is_ending = true;
+        (void) pthread_cond_signal(&l->work);
+        (void) pthread_mutex_unlock(&l->mutex);
+        if (!l->has_thread)
+                return true;
+        if (is_idle)
+                (void) pthread_join(l->thread, NULL);
+        else
+                (void) pthread_detach(l->thread);
+        return is_idle;
+}
+
+void guard_end(void)
+{
+        bool are_ended = true;
+
+        if (!guard.dir)
+                return;
+        for (size_t i = 0; i < N_GUARD_LANES; i++)
+                are_ended &= lane_end(&guard.lanes[i]);
+        if (!are_ended)
+                return;
+        for (size_t i = 0; i < N_GUARD_LANES; i++) {
+                (void) pthread_mutex_destroy(&guard.lanes[i].mutex);
+                (void) pthread_cond_destroy(&guard.lanes[i].work);
+                (void) pthread_cond_destroy(&guard.lanes[i].done);
+        }
+        free(guard.dir);
+        guard = (struct Guard){ 0 };
 }
 
 bool guard_covers(const char *path)

@@ -24,6 +24,8 @@ typedef struct GuardJob {
 /* From now on a file system is expected to be mounted at `dir`, and calls below it are bounded. Once; at start or
  * later. */
 int guard_set(const char *dir);
+/* The process ends: nothing is guarded any more. A thread that hangs is left to the kernel, with what it has. */
+void guard_end(void);
 /* Whether calls on this path are to go through guard_run(). */
 bool guard_covers(const char *path);
 /*

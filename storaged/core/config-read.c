@@ -56,7 +56,7 @@ static int reading_take(Core *c, const Reading *x, struct storaged_error *err)
         if (c->is_config_old)
                 return error_set(err, x->r, "can't read %s: %s", c->paths.config, fs_strerror(x->r));
         c->config_seen = x->seen;
-        c->is_config_known = true;
+        c->is_config_unknown = false;
         digest_sha1_hex(text, x->len, digest);
         if (c->config && str_eq(digest, c->config->digest))
                 return 0;
@@ -134,7 +134,7 @@ void core_freshen_config(Core *c)
          * A cluster file system is read-only without quorum, so there is nothing to be seen; a refusal must not wait
          * for it. What comes with the quorum is told, and seen by the next request.
          */
-        if (guard_covers(c->paths.config) && c->is_config_known && !membership_is_quorate(c->members))
+        if (guard_covers(c->paths.config) && !c->is_config_unknown && !membership_is_quorate(c->members))
                 return;
         multipath_config_freshen(c);
         /* Where the file system does not answer, what was read last goes on to hold. */
@@ -146,7 +146,7 @@ void core_freshen_config(Core *c)
 
 int core_check_config(const Core *c, struct storaged_error *err)
 {
-        if (c->is_config_known)
+        if (!c->is_config_unknown)
                 return 0;
         return error_set(err, -ETIMEDOUT,
                          "the cluster file system at %s has not answered since storaged was started on node '%s': its "

@@ -338,6 +338,7 @@ static int core_open_rooms(Core *c, const CoreOptions *o, struct storaged_error 
         r = core_load_plugins(c, o, err);
         if (r < 0)
                 return r;
+        c->is_config_unknown = c->is_late;
         r = c->is_late ? config_parse(c->schema, "", 0, &c->config) : core_reload_config(c, err);
         if (r < 0 || c->is_passive)
                 return r;
@@ -453,8 +454,10 @@ Core *core_free(Core *c)
         (void) schema_free(c->schema);
         free(c->node);
         closep(&c->root_lock);
-        if (!is_hanging)
+        if (!is_hanging) {
                 paths_deinit(&c->paths);
+                guard_end();
+        }
         (void) sd_event_unref(c->event);
         free(c);
         return NULL;
