@@ -23,9 +23,34 @@ int health_read(Admin *a, json_object **ret, STORAGED_ERR)
         return 0;
 }
 
+/* With the details of its health, and the maps that `status` only counts since Octopus: what Proxmox VE makes of it. */
 int act_status(Admin *a, json_object **ret, STORAGED_ERR)
 {
-        return ceph_mon(&a->cluster, ret, err, "status", NULL);
+        static const struct {
+                const char *key, *prefix, *is_whole;
+        } maps[] = { { "monmap", "mon dump", "mons" }, { "mgrmap", "mgr dump", "standbys" } };
+        AUTO(ceph_jsonp) json_object *status = NULL;
+        AUTO(ceph_jsonp) json_object *health = NULL;
+        int r = ceph_mon(&a->cluster, &status, err, "status", NULL);
+
+        if (r >= 0 && !json_object_is_type(status, json_type_object))
+                r = error_set(err, -EPROTO, "the monitors' answer to 'status' can't be read");
+        if (r >= 0)
+                r = health_read(a, &health, err);
+        if (r >= 0)
+                json_member(status, "health", TAKE(health));
+        for (size_t i = 0; r >= 0 && i < sizeof(maps) / sizeof(maps[0]); i++) {
+                AUTO(ceph_jsonp) json_object *map = NULL;
+
+                if (ceph_json_get(ceph_json_get(status, maps[i].key), maps[i].is_whole))
+                        continue;
+                r = ceph_mon(&a->cluster, &map, err, maps[i].prefix, NULL);
+                if (r >= 0)
+                        json_member(status, maps[i].key, TAKE(map));
+        }
+        if (r >= 0)
+                *ret = TAKE(status);
+        return r;
 }
 
 static json_object *find_check(json_object *health, const char *code)

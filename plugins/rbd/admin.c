@@ -112,6 +112,22 @@ static const struct storaged_property destroy_params[] = {
         { 0 },
 };
 
+static const struct storaged_property look_params[] = {
+        CONNECTION,
+        { .name = "view",
+          .type = STORAGED_PROPERTY_STRING,
+          .flags = STORAGED_PROPERTY_REQUIRED,
+          .max_length = 64,
+          .description = "What to show: a path of Proxmox VE's below ceph/." },
+        TEXT("name", "Of the pool, OSD, flag or daemon."),
+        TEXT("scope", "metadata: versions, or all."),
+        TEXT("service", "cmd-safety: osd, mon, mds."),
+        TEXT("action", "cmd-safety: stop, destroy."),
+        NUMBER("start", 0, INT32_MAX, "log: first line, from 0."),
+        NUMBER("limit", 0, INT32_MAX, "log: how many lines."),
+        { 0 },
+};
+
 static const struct storaged_property flatten_params[] = {
         { .name = "volume",
           .type = STORAGED_PROPERTY_STRING,
@@ -124,6 +140,8 @@ const struct storaged_action rbd_actions[] = {
         { "ceph-status", "State of the Ceph cluster, as the cluster tells it", STORAGED_ACTION_READ,
           connection_params },
         { "ceph-health", "Checks that the Ceph cluster raises, explained", STORAGED_ACTION_READ, health_params },
+        { "ceph-look", "A part of the Ceph cluster's state, as Proxmox VE shows it", STORAGED_ACTION_READ,
+          look_params },
         { "ceph-repair", "Repair what a check is about, where that is safe", STORAGED_ACTION_TASK, repair_params },
         { "ceph-pools", "Pools of the Ceph cluster", STORAGED_ACTION_READ, connection_params },
         { "ceph-pool-create", "Make a pool, ready for use", STORAGED_ACTION_TASK, create_params },
@@ -141,6 +159,7 @@ static const struct {
 } runs[] = {
         { "ceph-status", act_status, CEPH_SHORT_MS },
         { "ceph-health", act_health, 20000 },
+        { "ceph-look", act_look, 20000 },
         { "ceph-repair", act_repair, 0 },
         { "ceph-pools", act_pools, CEPH_SHORT_MS },
         { "ceph-pool-create", act_pool_create, 0 },

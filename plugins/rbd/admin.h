@@ -87,6 +87,10 @@ typedef int (*health_other_fn)(Admin *a, bool *ret, STORAGED_ERR);
 /* Waits until the check is gone from the cluster's health, or `other` (may be NULL) says why it stays. -ETIMEDOUT. */
 int health_wait_cleared(Admin *a, const char *code, unsigned limit_ms, health_other_fn other, STORAGED_ERR);
 
+/* --- admin-look.c: what Proxmox VE's API only reads; `view` says which */
+
+int act_look(Admin *a, json_object **ret, STORAGED_ERR);
+
 /* --- admin-checks.c: what is known of each check: one row a check */
 
 typedef struct Check {

@@ -74,7 +74,7 @@ int rbdstore_rename(void *self, STORAGED_VOL, uint32_t vmid, const char *name,
 int rbdstore_template(void *self, STORAGED_VOL, char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR);
 int rbdstore_clone(void *self, STORAGED_VOL, const char *snap, uint32_t vmid,
                    char ret_volname[static STORAGED_VOLNAME_MAX], STORAGED_ERR);
-/* The lowest free vm-<vmid>-disk-<n>; nobody else makes one meanwhile but by our lock. */
+/* The lowest free vm-<vmid>-disk-<n>. `ret` is "", or a name from here that was taken nevertheless. */
 int volume_pick_name(RbdStore *s, uint32_t vmid, char *ret, size_t size, STORAGED_ERR);
 int volume_create(RbdStore *s, const char *name, uint64_t bytes, STORAGED_ERR);
 /* trash.c */

@@ -9,56 +9,111 @@
 #include "rbd/store.h"
 
 #define MIB (UINT64_C(1) << 20)
+#define DIRECTORY_NAME "name_" /* of a key of the pool's directory: then the image's name (cls_rbd, since 2012) */
+#define NAMES_MAX 1024u        /* in one read */
 
 /* --- names */
 
-/* On failure what there was stays as it is, the caller's. */
-static int grow(void **array, size_t n, size_t size)
-{
-        void *grown = reallocarray(*array, n, size);
+typedef struct Names {
+        char (*items)[STORAGED_VOLNAME_MAX];
+        size_t n, size;
+} Names;
 
-        if (!grown)
-                return -ENOMEM;
-        *array = grown;
+static void names_deinit(Names *l)
+{
+        free(l->items);
+        *l = (Names){ 0 };
+}
+
+static int names_add(Names *l, const char *name)
+{
+        if (l->n == l->size) {
+                size_t size = l->size ? 2 * l->size : 32;
+                void *grown = reallocarray(l->items, size, sizeof(*l->items));
+
+                if (!grown)
+                        return -ENOMEM;
+                l->items = grown;
+                l->size = size;
+        }
+        (void) snprintf(l->items[l->n++], sizeof(*l->items), "%s", name);
         return 0;
 }
 
-/* By asking for each name in turn, one object each: a listing of a big pool would cost more than the image. */
+/* Keys of the pool's directory of images with this beginning, from behind `after`, which becomes the last one. */
+static int names_read(RbdStore *s, const char *beginning, char *after, size_t size, Names *l)
+{
+        rados_read_op_t op = rados_create_read_op();
+        rados_omap_iter_t iter = NULL;
+        unsigned char more = 0;
+        char *key = NULL, *value = NULL;
+        size_t n = 0;
+        int r, result = 0;
+
+        if (!op)
+                return -ENOMEM;
+        rados_read_op_omap_get_vals2(op, after, beginning, NAMES_MAX, &iter, &more, &result);
+        r = rados_read_op_operate(op, s->io, "rbd_directory", 0);
+        rados_release_read_op(op);
+        if (r >= 0)
+                r = result;
+        while (r >= 0 && iter && rados_omap_get_next(iter, &key, &value, &n) == 0 && key) {
+                if (strlen(key) < size)
+                        r = names_add(l, key + strlen(DIRECTORY_NAME));
+                (void) snprintf(after, size, "%s", key);
+        }
+        if (iter)
+                rados_omap_get_end(iter);
+        return r < 0 ? r : more != 0;
+}
+
+/* The names of a guest's images and templates: two reads of one object, however many images there are. */
+static int names_of_guest(RbdStore *s, uint32_t vmid, Names *l)
+{
+        static const char *const kinds[] = { "vm", "base" };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < 2; i++) {
+                char beginning[64], after[STORAGED_VOLNAME_MAX] = "";
+
+                (void) snprintf(beginning, sizeof(beginning), DIRECTORY_NAME "%s-%u-", kinds[i], vmid);
+                do {
+                        ceph_watch_again(&s->cluster.watch);
+                        r = names_read(s, beginning, after, sizeof(after), l);
+                } while (r > 0);
+                if (r == -ENOENT) /* the pool has no image yet */
+                        return 0;
+        }
+        return r;
+}
+
+/*
+ * What the directory does not name may exist: an image that is half made, or came this instant. Then making it fails,
+ * and the caller asks again, with that name in `ret`: from then on each name is looked at.
+ */
 int volume_pick_name(RbdStore *s, uint32_t vmid, char *ret, size_t size, STORAGED_ERR)
 {
         const struct storaged_host *host = s->cluster.host;
-        char(*used)[64] = NULL;
-        const char **names = NULL;
-        size_t n = 0;
-        int r;
+        AUTO(names_deinit) Names used = { 0 };
+        bool is_repeated = ret[0] != '\0';
+        int r = names_of_guest(s, vmid, &used);
 
+        if (r < 0)
+                return ceph_fail(&s->cluster, r, err, "can't look for the images of guest %u", vmid);
         for (;;) {
-                char base[STORAGED_VOLNAME_MAX];
+                AUTO(freep) const char **names = calloc(used.n + 1, sizeof(*names));
 
-                r = host->next_disk_name(host->handle, vmid, "vm", names, n, ret, size, err);
-                if (r < 0)
-                        break;
-                (void) snprintf(base, sizeof(base), "base-%s", ret + strlen("vm-"));
-                r = image_exists(s, ret, err);
-                if (r == 0)
-                        r = image_exists(s, base, err);
+                for (size_t i = 0; names && i < used.n; i++)
+                        names[i] = used.items[i];
+                r = names ? host->next_disk_name(host->handle, vmid, "vm", names, used.n, ret, size, err) : -ENOMEM;
+                if (r >= 0 && is_repeated)
+                        r = image_exists(s, ret, err);
+                if (r > 0)
+                        r = names_add(&used, ret) < 0 ? -ENOMEM : 1;
                 if (r <= 0)
-                        break;
-                r = grow((void **) &used, n + 1, sizeof(*used));
-                if (r >= 0)
-                        r = grow((void **) &names, n + 1, sizeof(*names));
-                if (r < 0) {
-                        (void) error_set(err, r, "no memory");
-                        break;
-                }
-                (void) snprintf(used[n++], sizeof(*used), "%s", ret);
-                for (size_t i = 0; i < n; i++)
-                        names[i] = used[i];
+                        return r == -ENOMEM ? error_set(err, r, "no memory") : r;
                 ceph_watch_again(&s->cluster.watch);
         }
-        free(used);
-        free(names);
-        return r;
 }
 
 /* A name that a caller wishes: it must be one of the guest's, and the template of that name must not exist either. */
@@ -311,7 +366,7 @@ int rbdstore_clone(void *self, STORAGED_VOL, const char *snap, uint32_t vmid,
 {
         RbdStore *s = self;
         AUTO(optionsp) rbd_image_options_t o = NULL;
-        char name[STORAGED_VOLNAME_MAX];
+        char name[STORAGED_VOLNAME_MAX] = "";
         int r;
 
         STORE_WATCH(s, "clone '%s'", vol->name);

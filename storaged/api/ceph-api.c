@@ -15,6 +15,13 @@
 
 enum { CEPH_STATUS, CEPH_HEALTH, CEPH_REPAIR, CEPH_POOLS, CEPH_POOL_SET, CEPH_POOL_DESTROY };
 
+/* Parts of the path that an action knows by another name. */
+static const struct storaged_pair path_params[] = {
+        { "pool", "pool-name" },
+        { "osdid", "name" },
+        { "flag", "name" },
+};
+
 static const char *const actions[] = {
         [CEPH_STATUS] = "ceph-status", [CEPH_HEALTH] = "ceph-health",     [CEPH_REPAIR] = "ceph-repair",
         [CEPH_POOLS] = "ceph-pools",   [CEPH_POOL_SET] = "ceph-pool-set", [CEPH_POOL_DESTROY] = "ceph-pool-destroy",
@@ -37,8 +44,12 @@ static int collect(const Request *r, Pairs *ret)
                 if (pair.key)
                         n = VEC_PUSH(ret, pair);
         }
-        if (n >= 0 && params_get(&r->params, "pool"))
-                n = VEC_PUSH(ret, ((struct storaged_pair){ "pool-name", params_get(&r->params, "pool") }));
+        for (size_t i = 0; i < sizeof(path_params) / sizeof(path_params[0]) && n >= 0; i++) {
+                const char *value = params_get(&r->params, path_params[i].key);
+
+                if (value)
+                        n = VEC_PUSH(ret, ((struct storaged_pair){ path_params[i].value, value }));
+        }
         return n;
 }
 
@@ -56,6 +67,40 @@ static void run_ceph(Request *r)
                         ceph_pool_destroy(r->core, &call, request_get(r, "pool"), request_on_reply, r);
                 else
                         ceph_run(r->core, &call, request_on_reply, r);
+        }
+        VEC_DEINIT(&pairs);
+}
+
+/* What is only read, in Proxmox VE's shape: the path without its parameters names the view. */
+static void look(Request *r)
+{
+        static const struct {
+                const char *path, *view;
+        } views[] = {
+                { "/cluster/ceph/flags/{flag}", "flags" },
+                { "/nodes/{node}/ceph/pool/{pool}/status", "pool/status" },
+                { "/nodes/{node}/ceph/osd/{osdid}/metadata", "osd/metadata" },
+        };
+        CephCall call = { .action = "ceph-look", .storage = request_get(r, "storage"), .user = r->user };
+        const char *view = str_skip(r->route->path, "/nodes/{node}/ceph/");
+        Pairs pairs = { 0 };
+        int n = collect(r, &pairs);
+
+        view = view ? view : str_skip(r->route->path, "/cluster/ceph/");
+        for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+                if (str_eq(views[i].path, r->route->path))
+                        view = views[i].view;
+        for (size_t i = 0; i < pairs.n; i++)
+                if (str_eq(pairs.items[i].key, "pool-name"))
+                        pairs.items[i].key = "name";
+        if (n >= 0)
+                n = VEC_PUSH(&pairs, ((struct storaged_pair){ "view", view }));
+        if (n < 0) {
+                request_fail(r, -ENOMEM, NULL);
+        } else {
+                call.pairs = pairs.items;
+                call.n_pairs = pairs.n;
+                ceph_run(r->core, &call, request_on_reply, r);
         }
         VEC_DEINIT(&pairs);
 }
@@ -122,11 +167,23 @@ static void create_pool(Request *r)
         VEC_DEINIT(&pairs);
 }
 
-static void get_ceph(Request *r)
+static void get_index(Request *r)
 {
-        static const char *const names[] = { "health", "pool", "repair", "status", NULL };
+        static const struct {
+                const char *path, *names[16];
+        } all[] = {
+                { "/nodes/{node}/ceph",
+                  { "cfg", "cmd-safety", "fs", "health", "log", "mds", "mgr", "mon", "osd", "pool", "repair", "rules",
+                    "status" } },
+                { "/nodes/{node}/ceph/cfg", { "db", "raw" } },
+                { "/nodes/{node}/ceph/osd/{osdid}", { "metadata" } },
+                { "/nodes/{node}/ceph/pool/{pool}", { "status" } },
+                { "/cluster/ceph", { "flags", "metadata", "status" } },
+        };
 
-        request_reply_index(r, "name", names);
+        for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+                if (str_eq(all[i].path, r->route->path))
+                        request_reply_index(r, "name", all[i].names);
 }
 
 /* --- parameters; `arg` is the action's name for it */
@@ -157,6 +214,41 @@ static const char *const application_values[] = { "rbd", "cephfs", "rgw", NULL }
         }
 
 static const ParamSpec connection_params[] = { CONNECTION, { 0 } };
+
+static const char *const scopes[] = { "all", "versions", NULL };
+static const char *const services[] = { "osd", "mon", "mds", NULL };
+static const char *const safety_actions[] = { "stop", "destroy", NULL };
+
+static const ParamSpec metadata_params[] = {
+        CONNECTION,
+        { .name = "scope", .type = PARAM_ENUM, .values = scopes, .arg = "scope", .description = "How much; default all." },
+        { 0 },
+};
+
+static const ParamSpec log_params[] = {
+        CONNECTION,
+        NUMBER("start", "start", 0, INT32_MAX, "First line, from 0."),
+        NUMBER("limit", "limit", 0, INT32_MAX, "How many lines; default 50."),
+        { 0 },
+};
+
+static const ParamSpec safety_params[] = {
+        CONNECTION,
+        { .name = "service",
+          .type = PARAM_ENUM,
+          .flags = PARAM_REQUIRED,
+          .values = services,
+          .arg = "service",
+          .description = "Kind of the daemon." },
+        { .name = "id", .flags = PARAM_REQUIRED, .max_length = 128, .arg = "name", .description = "Its name or number." },
+        { .name = "action",
+          .type = PARAM_ENUM,
+          .flags = PARAM_REQUIRED,
+          .values = safety_actions,
+          .arg = "action",
+          .description = "What is to be done with it." },
+        { 0 },
+};
 
 static const ParamSpec repair_params[] = {
         CONNECTION,
@@ -215,10 +307,34 @@ static const ParamSpec destroy_params[] = {
 #define AUDIT "/: Sys.Audit"
 #define MODIFY "/: Sys.Modify"
 
+#define LOOK(path_, params_, text_) \
+        { "GET", path_, params_, .permission = AUDIT, .description = (text_), .handler = look }
+#define INDEX(path_) \
+        { "GET", path_, .permission = AUDIT, .description = "What is below.", .handler = get_index }
+
 const Route ceph_routes[] = {
+        INDEX("/cluster/ceph"),
+        LOOK("/cluster/ceph/flags", connection_params, "Flags of the OSD map, set or not."),
+        LOOK("/cluster/ceph/flags/{flag}", connection_params, "Whether one flag is set."),
+        LOOK("/cluster/ceph/metadata", metadata_params, "What the daemons tell of themselves."),
+        INDEX("/nodes/{node}/ceph/cfg"),
+        LOOK("/nodes/{node}/ceph/cfg/db", connection_params, "The monitors' configuration database."),
+        LOOK("/nodes/{node}/ceph/cfg/raw", connection_params, "The text of this node's ceph.conf."),
+        LOOK("/nodes/{node}/ceph/cmd-safety", safety_params, "Whether Ceph could spare a daemon."),
+        LOOK("/nodes/{node}/ceph/fs", connection_params, "File systems and their pools."),
+        LOOK("/nodes/{node}/ceph/log", log_params, "The cluster's log, as the monitors keep it."),
+        LOOK("/nodes/{node}/ceph/mds", connection_params, "Metadata servers."),
+        LOOK("/nodes/{node}/ceph/mgr", connection_params, "Managers."),
+        LOOK("/nodes/{node}/ceph/mon", connection_params, "Monitors."),
+        LOOK("/nodes/{node}/ceph/osd", connection_params, "OSDs in their tree, with usage, and the map's flags."),
+        INDEX("/nodes/{node}/ceph/osd/{osdid}"),
+        LOOK("/nodes/{node}/ceph/osd/{osdid}/metadata", connection_params, "What an OSD tells of itself."),
+        INDEX("/nodes/{node}/ceph/pool/{pool}"),
+        LOOK("/nodes/{node}/ceph/pool/{pool}/status", connection_params, "A pool's settings and usage."),
+        LOOK("/nodes/{node}/ceph/rules", connection_params, "Placement rules."),
         { "GET", "/cluster/ceph/status", connection_params, .op = CEPH_STATUS, .permission = AUDIT,
           .description = "State of the Ceph cluster, as it tells it.", .handler = run_ceph },
-        { "GET", "/nodes/{node}/ceph", .permission = AUDIT, .description = "What is below.", .handler = get_ceph },
+        INDEX("/nodes/{node}/ceph"),
         { "GET", "/nodes/{node}/ceph/status", connection_params, .op = CEPH_STATUS, .permission = AUDIT,
           .description = "State of the Ceph cluster, as it tells it.", .handler = run_ceph },
         { "GET", "/nodes/{node}/ceph/health", connection_params, .op = CEPH_HEALTH, .permission = AUDIT,

@@ -40,6 +40,8 @@ static const ParamSpec path_params[] = {
           .max_length = 127,
           .description = "A volume group." },
         { .name = "pool", .flags = PARAM_REQUIRED, .max_length = 128, .description = "Name of a Ceph pool." },
+        { .name = "osdid", .flags = PARAM_REQUIRED, .max_length = 16, .description = "Number of an OSD." },
+        { .name = "flag", .flags = PARAM_REQUIRED, .max_length = 64, .description = "A flag of the OSD map." },
         { .name = "token",
           .flags = PARAM_REQUIRED,
           .max_length = 32,

@@ -370,6 +370,102 @@ class Pools(Admin):
         self.assertEqual(sorted(self.pools()), ["mystery", "rbd", "theirs"])
 
 
+class Look(Admin):
+    """What Proxmox VE's API only reads: docs/ceph-api.md, path by path."""
+    CEPH = {"mds": 1}
+
+    def tearDown(self):
+        super(Admin, self).tearDown()  # the file system's pools stay
+
+    def see(self, path, **params):
+        return self.d.get(path, monhost=MONHOST, keyring=self.keyring, **params)
+
+    def at(self, path, **params):
+        return self.see("/nodes/localhost/ceph" + path, **params)
+
+    def has(self, row, *keys):
+        for key in keys:
+            self.assertIn(key, row)
+
+    def test_daemons(self):
+        mon, = self.at("/mon")
+        self.has(mon, "addr", "host", "ceph_version", "ceph_version_short")
+        self.assertEqual((mon["name"], mon["rank"], mon["quorum"], mon["state"]), ("a", 0, 1, "running"))
+        mds, = self.at("/mds")
+        self.has(mds, "addr", "host", "ceph_version_short", "fs_name", "standby_replay")
+        self.assertEqual((mds["name"], mds["rank"], mds["state"]), ("a", 0, "up:active"))
+        for mgr in self.at("/mgr"):
+            self.has(mgr, "name", "state", "host")
+        metadata = self.see("/cluster/ceph/metadata")
+        self.assertEqual(sorted(metadata), ["mds", "mgr", "mon", "node", "osd"])
+        self.assertIn("cpu", list(metadata["mon"].values())[0])
+        few = self.see("/cluster/ceph/metadata", scope="versions")
+        self.assertNotIn("cpu", list(few["mon"].values())[0])
+        self.has(few["osd"][0], "id", "ceph_version_short", "hostname")
+        for service, name in (("osd", "0"), ("mon", "a"), ("mds", "a")):
+            answer = self.at("/cmd-safety", service=service, id=name, action="stop")
+            self.assertEqual(answer["safe"], 0, f"the only {service}")
+            self.assertTrue(answer["status"])
+        self.assertEqual(self.d.request("GET", "/nodes/localhost/ceph/cmd-safety", {"service": "mds", "id": "a", "action": "destroy"}).status // 100, 4)
+
+    def test_osds(self):
+        tree = self.at("/osd")
+        self.has(tree, "flags", "root")
+        root, = tree["root"]["children"]
+        host, = root["children"]
+        osd, = host["children"]
+        self.assertEqual((tree["root"]["leaf"], root["leaf"], osd["leaf"], root["type"], host["type"]), (0, 0, 1, "root", "host"))
+        self.assertEqual((osd["id"], osd["name"], osd["type"], osd["status"], osd["in"]), (0, "osd.0", "osd", "up", 1))
+        self.has(osd, "crush_weight", "reweight", "pgs", "total_space", "bytes_used", "percent_used", "osdtype", "host", "ceph_version_short",
+                 "commit_latency_ms", "apply_latency_ms")
+        one = self.at("/osd/0/metadata")
+        self.has(one["osd"], "hostname", "back_addr", "front_addr", "hb_back_addr", "hb_front_addr", "osd_data", "osd_objectstore", "version")
+        self.assertIsInstance(one["devices"], list)
+        self.assertEqual(self.d.get("/nodes/localhost/ceph/osd/0"), [{"name": "metadata"}])
+        for name in ("1", "x", "9" * 16):
+            self.assertEqual(self.d.request("GET", f"/nodes/localhost/ceph/osd/{name}/metadata", {"monhost": MONHOST, "keyring": self.keyring}).status,
+                             404, name)
+
+    def test_flags(self):
+        flags = {f["name"]: f for f in self.see("/cluster/ceph/flags")}
+        self.assertEqual(sorted(flags), ["nobackfill", "nodeep-scrub", "nodown", "noin", "noout", "norebalance", "norecover", "noscrub", "notieragent",
+                                         "noup", "pause"])
+        self.mon("osd set", key="noin")
+        self.assertEqual(self.see("/cluster/ceph/flags/noin"), 1)
+        self.mon("osd unset", key="noin")
+        self.assertEqual(self.see("/cluster/ceph/flags/noin"), 0)
+
+    def test_pools_file_systems_and_rules(self):
+        self.assertEqual([r["name"] for r in self.at("/rules")], self.mon("osd crush rule ls"))
+        fs, = self.at("/fs")
+        self.has(fs, "name", "metadata_pool", "data_pool", "data_pool_ids", "metadata_pool_id")
+        pool = self.at(f"/pool/{fs['data_pool']}/status")
+        self.has(pool, "id", "size", "min_size", "pg_num", "pgp_num", "crush_rule", "nodelete", "nodeep-scrub", "statistics")
+        self.assertEqual((pool["name"], pool["application"], pool["application_list"]), (fs["data_pool"], "cephfs", ["cephfs"]))
+        self.assertEqual(self.d.get(f"/nodes/localhost/ceph/pool/{fs['data_pool']}"), [{"name": "status"}])
+
+    def test_configuration_log_and_status(self):
+        self.mon("config set", who="osd", name="osd_max_backfills", value="2")
+        row = {r["name"]: r for r in self.at("/cfg/db")}["osd_max_backfills"]
+        self.has(row, "level", "can_update_at_runtime", "mask")
+        self.assertEqual((row["section"], row["value"]), ("osd", "2"))
+        self.mon("config rm", who="osd", name="osd_max_backfills")
+        with open(os.path.join(self.d.root, "etc/pve/ceph.conf"), "w", encoding="utf-8") as f:
+            f.write("[global]\n\tmon_host = 127.0.0.1\n")
+        self.assertEqual(self.d.get("/nodes/localhost/ceph/cfg/raw", keyring=self.keyring), "[global]\n\tmon_host = 127.0.0.1\n")
+        lines = self.at("/log", limit=3)
+        self.assertEqual([line["n"] for line in lines], [1, 2, 3])
+        self.assertEqual(self.at("/log", start=1, limit=1), lines[1:2])
+        status = self.see("/cluster/ceph/status")
+        self.assertEqual(sorted(status), sorted(self.at("/status")))
+        self.has(status, "fsid", "health", "monmap", "mgrmap", "osdmap", "pgmap", "quorum_names")
+        self.has(status["health"], "checks", "status", "mutes")
+        self.assertEqual(status["monmap"]["mons"][0]["name"], "a")
+        for path, names in (("/nodes/localhost/ceph", {"status", "pool", "osd", "mon"}), ("/nodes/localhost/ceph/cfg", {"db", "raw"}),
+                            ("/cluster/ceph", {"flags", "metadata", "status"})):
+            self.assertLessEqual(names, {r["name"] for r in self.d.get(path)})
+
+
 class ErasureCoded(Admin):
     CEPH = {"osds": 3, "store": "bluestore"}
 
