@@ -318,7 +318,8 @@ int act_pool_create(Admin *a, json_object **ret, STORAGED_ERR)
         r = make_all(a, &p, err);
         if (r < 0)
                 take_back(a, &p);
-        pool_intent_end(a, p.name);
+        if (r < 0 || !storaged_config_get_bool(a->args, "keep-note"))
+                pool_intent_end(a, p.name);
         if (r < 0)
                 return r;
         answer = json_object_new_object();

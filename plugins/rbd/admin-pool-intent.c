@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The note is a file below priv/ that all nodes see: which cluster, which pools, which user. It holds no secret. Its
- * life is that of the create; one that is there when a create begins is of one that was killed. What may be taken back
+ * life is that of the create, and of the storage's definition if there is to be one (core/ceph-pool.c); one that is
+ * there when a create begins is of one that was killed. What may be taken back
  * is only what was not there when the note was written, and a pool only as long as it holds nothing but what makes it
  * ready for images.
  */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A new pool with a storage on it: the pool and its Ceph user (an action, which takes back what it made if it fails),
- * then the definition; if that is refused, pool and user go again. All in one task with one log.
+ * then the definition; if that is refused, pool and user go again. All in one task with one log. The note that the
+ * action makes of what it begins lives until the definition is there: if we are killed before, the next create of that
+ * name takes pool and user back, as it does where the action was killed.
  */
 #include "core/ceph.h"
 
@@ -9,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "core/action.h"
 #include "core/ceph-pairs.h"
@@ -89,6 +92,15 @@ static void job_run(PoolJob *j, const char *action, const char *pool, reply_fn f
                 fn, j);
 }
 
+/* The action's (plugins/rbd/admin-pool-intent.c). */
+static void forget_note(Core *c, const char *pool)
+{
+        AUTO(freep) char *path = NULL;
+
+        if (str_printf(&path, "%s/ceph/%s.creating", c->paths.priv, pool) >= 0)
+                (void) unlink(path);
+}
+
 /* --- taking back */
 
 static void on_data_pool_removed(void *userdata, const Reply *reply, const struct storaged_error *err)
@@ -108,6 +120,8 @@ static void on_pool_removed(void *userdata, const Reply *reply, const struct sto
         (void) reply;
         if (err)
                 task_log(j->task, "pool %s could not be taken back: %s", j->pool, err->text);
+        else
+                forget_note(j->core, j->pool);
         if (j->data_pool)
                 job_run(j, "ceph-pool-destroy", j->data_pool, on_data_pool_removed);
         else
@@ -134,6 +148,8 @@ static void on_defined(void *userdata, const Reply *reply, const struct storaged
                 take_back(j, err);
                 return;
         }
+        (void) fault_point("ceph.pool.defined");
+        forget_note(j->core, j->pool);
         task_log(j->task, "storage %s is defined on pool %s", j->storage, j->pool);
         job_end(j, NULL);
 }
@@ -149,6 +165,7 @@ static void on_made(void *userdata, const Reply *reply, const struct storaged_er
                 job_end(j, err);
                 return;
         }
+        (void) fault_point("ceph.pool.made");
         pairs[change.n_pairs++] = (struct storaged_pair){ "pool", j->pool };
         pairs[change.n_pairs++] = (struct storaged_pair){ "username", job_get(j, "client") };
         if (j->data_pool)
@@ -174,6 +191,8 @@ static int prepare_storage(PoolJob *j, const CephPoolCreate *create, struct stor
                 r = ceph_pairs_add(&j->pairs, "client", create->add_storage);
         if (r >= 0)
                 r = ceph_pairs_add(&j->pairs, "client-keyring", j->keyring);
+        if (r >= 0)
+                r = ceph_pairs_add(&j->pairs, "keep-note", "1");
         j->storage = strdup(create->add_storage);
         j->content = create->content ? strdup(create->content) : NULL;
         if (r >= 0 && (!j->storage || (create->content && !j->content)))
@@ -184,6 +203,7 @@ static int prepare_storage(PoolJob *j, const CephPoolCreate *create, struct stor
 
 static int job_new(Core *c, const CephPoolCreate *create, PoolJob **ret, struct storaged_error *err)
 {
+        AUTO(strbuf_deinit) StrBuf users = STRBUF_INIT;
         PoolJob *j = calloc(1, sizeof(*j));
         int r;
 
@@ -192,6 +212,10 @@ static int job_new(Core *c, const CephPoolCreate *create, PoolJob **ret, struct 
         j->core = c;
         j->pool = strdup(create->pool);
         r = j->pool ? ceph_pairs_fill(c, &j->pairs, &create->call, err) : -ENOMEM;
+        if (r >= 0)
+                r = ceph_pairs_storages(c, &j->pairs, create->pool, &users);
+        if (r >= 0 && users.len > 0) /* killed after the definition: it is whole, and nothing is to be taken back */
+                forget_note(c, create->pool);
         if (r >= 0 && create->is_erasure)
                 r = str_printf(&j->data_pool, "%s-data", create->pool);
         if (r >= 0)

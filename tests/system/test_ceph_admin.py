@@ -304,13 +304,16 @@ class Pools(Admin):
 
     def test_killed_between_any_two_steps(self):
         """The same command again takes back what the killed one had made, and makes it whole."""
-        for point in ("noted", "bare", "made", "all"):
+        for point in ("rbd.pool-create.noted", "rbd.pool-create.bare", "rbd.pool-create.made", "rbd.pool-create.all", "ceph.pool.made"):
             with self.subTest(point):
                 self.d.stop()
-                self.d = self.start_daemon(env={"STORAGED_FAULTS": f"rbd.pool-create.{point}=kill"})
+                self.d = self.start_daemon(env={"STORAGED_FAULTS": f"{point}=kill"})
                 self.refused(self.ceph("pool", "create", "kube", "--add-storage", "kubestore", check=False))
-                self.assertEqual("kube" in self.pools(), point != "noted", "it was killed in the middle")
-                self.d.stop()
+                self.assertEqual("kube" in self.pools(), point != "rbd.pool-create.noted", "it was killed in the middle")
+                if point.startswith("rbd."):
+                    self.d.stop()
+                else:
+                    self.d.wait_dead()  # storaged itself
                 self.d = self.start_daemon()
                 self.ceph("pool", "create", "kube", "--add-storage", "kubestore")
                 self.assertEqual(self.applications("kube"), ["rbd"])
@@ -318,6 +321,16 @@ class Pools(Admin):
                 self.assertEqual(os.listdir(os.path.join(self.d.root, "etc/pve/priv/ceph")), ["kubestore.keyring"])
                 self.d.pvesm("remove", "kubestore")
                 self.ceph("pool", "destroy", "kube")
+        self.d.stop()
+        self.d = self.start_daemon(env={"STORAGED_FAULTS": "ceph.pool.defined=kill"})
+        self.refused(self.ceph("pool", "create", "kube", "--add-storage", "kubestore", check=False))
+        self.d.wait_dead()
+        self.d = self.start_daemon()
+        self.d.settled("kubestore", "active")
+        self.refused(self.ceph("pool", "create", "kube", check=False), "has a pool 'kube' already")
+        self.assertEqual(os.listdir(os.path.join(self.d.root, "etc/pve/priv/ceph")), ["kubestore.keyring"], "it was whole already")
+        self.d.pvesm("remove", "kubestore")
+        self.ceph("pool", "destroy", "kube")
         self.d.stop()
         self.d = self.start_daemon(env={"STORAGED_FAULTS": "rbd.pool-create.made=kill"})
         self.refused(self.ceph("pool", "create", "kube", check=False))
