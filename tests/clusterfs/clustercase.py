@@ -86,7 +86,7 @@ class Writer(threading.Thread):
         self.node, self.prefix, self.n_files, self.size = node, prefix, n_files, size
         self.acked, self.tried, self.errors, self.longest = {}, {}, [], 0.0
         self.stopping = False
-        self.count = 0
+        self.count = self.n_acked = 0
 
     def run(self):
         while not self.stopping:
@@ -97,11 +97,17 @@ class Writer(threading.Thread):
             try:
                 put(self.node.path(name), text)
                 self.acked[name], self.tried[name] = text, set()
+                self.n_acked += 1
             except OSError as e:
                 self.errors.append(e.errno)
                 time.sleep(0.05)
             self.longest = max(self.longest, time.monotonic() - t)
             self.count += 1
+
+    def goes_on(self, n=20):
+        """Until so many more of its writes were acknowledged."""
+        enough = self.n_acked + n
+        wait_until(f"{self.prefix} has written {n} more", lambda: self.n_acked >= enough, 60)
 
     def end(self):
         self.stopping = True

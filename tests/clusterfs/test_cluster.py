@@ -279,12 +279,14 @@ class ThreeNodes(ClusterCase):
         writers = [Writer(c[0], "ka"), Writer(c[1], "kb")]
         for w in writers:
             w.start()
-        time.sleep(0.5)
+        for w in writers:
+            w.goes_on()
         c[1].stop_fs(signal.SIGKILL)
-        time.sleep(0.7)
+        writers[0].goes_on()
         c[1].start_fs()
         c[1].wait_writable()
-        time.sleep(0.5)
+        for w in writers:
+            w.goes_on()
         for w in writers:
             w.end()
         self.whole()
@@ -302,7 +304,7 @@ class ThreeNodes(ClusterCase):
         c[2].stop_corosync(signal.SIGKILL)
         wait_until("read-only", lambda: not c[2].is_quorate(), 10)
         assert is_errno(lambda: put(c[2].path("x"), "y"), errno.EACCES)
-        time.sleep(0.5)
+        w.goes_on()
         c[2].start_corosync()
         c[2].wait_writable(30)
         w.end()
@@ -331,7 +333,8 @@ class ThreeNodes(ClusterCase):
         writers = [Writer(c[0], "ma"), Writer(c[2], "mi")]
         for w in writers:
             w.start()
-        time.sleep(0.3)
+        for w in writers:
+            w.goes_on()
         c[2].cut()
         wait_until("n3 is read-only", lambda: not c[2].is_quorate(), 15)
         t = time.monotonic()
@@ -462,7 +465,8 @@ class ThreeNodes(ClusterCase):
         writers = [Writer(n, f"pw{n.id}") for n in c.nodes]
         for w in writers:
             w.start()
-        time.sleep(0.7)
+        for w in writers:
+            w.goes_on()
         for n in c.nodes:
             n.clusterfs.p.send_signal(signal.SIGKILL)
         for n in c.nodes:
