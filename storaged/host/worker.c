@@ -1,26 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Worker processes as the daemon sees them. A worker has two lives: the `Worker` that its owner talks to,
- * and the `Process` that the pool keeps until the kernel has let it go. An owner may drop its Worker at
- * any moment; the process then gets end-of-file, later SIGKILL to its group, and if it hangs in the
- * kernel all the same, it counts as abandoned until it is gone.
+ * and the `Process` that the pool keeps until the kernel has let it go (worker-process.c). An owner may drop
+ * its Worker at any moment.
  *
  * Invariants: at most one call runs per worker; a call ends exactly once, by answer, by death or by its
  * deadline; after a missed deadline nothing that the worker still says is believed.
  */
-#include "host/worker.h"
+#include "host/worker-process.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -29,28 +23,8 @@
 #include "wire/json.h"
 
 #define CALL_SIZE_MAX (128u << 10) /* fits the socket's buffer, so that sending never blocks */
-#define END_GRACE_USEC (1 * USEC_PER_SEC)
-#define KILL_GRACE_USEC (2 * USEC_PER_SEC)
 #define START_TIMEOUT_USEC (10 * USEC_PER_SEC)
-#define WORKER_SOCKET_FD 3
 #define LOG_LEVEL_INFO 6
-
-typedef struct Process {
-        WorkerPool *pool;
-        struct Process *next;
-        Worker *worker; /* NULL once its owner has let go */
-        pid_t pid;
-        sd_event_source *child, *kill_timer;
-        bool is_killed, is_abandoned;
-} Process;
-
-struct WorkerPool {
-        sd_event *event;
-        char *worker_path;
-        WorkerLimits limits;
-        Process *processes;
-        unsigned n_processes, n_abandoned;
-};
 
 struct Worker {
         WorkerPool *pool;
@@ -75,208 +49,6 @@ struct Worker {
         worker_ask_fn ask;
         void *call_userdata;
 };
-
-/* --- processes */
-
-static void process_free(Process *p)
-{
-        for (Process **i = &p->pool->processes; *i; i = &(*i)->next)
-                if (*i == p) {
-                        *i = p->next;
-                        break;
-                }
-        p->pool->n_processes--;
-        p->pool->n_abandoned -= p->is_abandoned;
-        (void) sd_event_source_disable_unref(p->child);
-        (void) sd_event_source_disable_unref(p->kill_timer);
-        free(p);
-}
-
-static int on_kill_timer(sd_event_source *source, uint64_t usec, void *userdata);
-
-static void process_arm(Process *p, uint64_t after_usec)
-{
-        int r;
-
-        if (p->kill_timer) {
-                (void) sd_event_source_set_time_relative(p->kill_timer, after_usec);
-                (void) sd_event_source_set_enabled(p->kill_timer, SD_EVENT_ONESHOT);
-                return;
-        }
-        r = sd_event_add_time_relative(p->pool->event, &p->kill_timer, CLOCK_MONOTONIC, after_usec, 0, on_kill_timer,
-                                       p);
-        if (r < 0 && r != -ESTALE)             /* the loop is over: worker_pool_free() sees to it */
-                (void) kill(-p->pid, SIGKILL); /* no timer, no grace */
-}
-
-static void process_kill(Process *p)
-{
-        if (p->is_killed)
-                return;
-        p->is_killed = true;
-        if (kill(-p->pid, SIGKILL) < 0)
-                (void) kill(p->pid, SIGKILL);
-        process_arm(p, KILL_GRACE_USEC);
-}
-
-/* The grace is over: first to be asked, then killed, then given up (it sits in the kernel). */
-static int on_kill_timer(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        Process *p = userdata;
-
-        (void) source;
-        (void) usec;
-        if (!p->is_killed) {
-                process_kill(p);
-        } else if (!p->is_abandoned) {
-                p->is_abandoned = true;
-                p->pool->n_abandoned++;
-        }
-        return 0;
-}
-
-static void worker_fail(Worker *w, const struct storaged_error *why);
-static void worker_drain(Worker *w);
-
-static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata)
-{
-        struct storaged_error err = STORAGED_ERROR_INIT;
-        Process *p = userdata;
-        Worker *w = p->worker;
-
-        (void) source;
-        if (w) {
-                worker_drain(w); /* it may have answered before it ended */
-                w = p->worker;
-        }
-        if (w) {
-                w->process = NULL;
-                if (si->si_code == CLD_EXITED)
-                        (void) error_set(&err, -ECONNRESET, "%s: the worker ended (exit status %d) while it did '%s'",
-                                         w->label, si->si_status, w->has_call ? w->op : "nothing");
-                else
-                        (void) error_set(&err, -ECONNRESET,
-                                         "%s: the worker was killed by signal %d while it did '%s'; what it had begun "
-                                         "is undone by the next worker",
-                                         w->label, si->si_status, w->has_call ? w->op : "nothing");
-                process_free(p);
-                worker_fail(w, &err);
-        } else {
-                process_free(p);
-        }
-        return 0;
-}
-
-static int process_spawn(WorkerPool *pool, const char *plugin_path, int socket, pid_t *ret)
-{
-        char fd_arg[16], level_arg[] = "6";
-        char *argv[] = { pool->worker_path,
-                         (char *) "--plugin",
-                         (char *) plugin_path,
-                         (char *) "--fd",
-                         fd_arg,
-                         (char *) "--log-level",
-                         level_arg,
-                         NULL };
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attr;
-        sigset_t none, all;
-        int r;
-
-        (void) snprintf(fd_arg, sizeof(fd_arg), "%d", WORKER_SOCKET_FD);
-        (void) sigemptyset(&none);
-        (void) sigfillset(&all);
-        r = posix_spawn_file_actions_init(&actions);
-        if (r != 0)
-                return -r;
-        r = posix_spawnattr_init(&attr);
-        if (r != 0) {
-                (void) posix_spawn_file_actions_destroy(&actions);
-                return -r;
-        }
-        (void) posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-        (void) posix_spawn_file_actions_adddup2(&actions, socket, WORKER_SOCKET_FD);
-        (void) posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        (void) posix_spawnattr_setpgroup(&attr, 0);
-        (void) posix_spawnattr_setsigmask(&attr, &none);
-        (void) posix_spawnattr_setsigdefault(&attr, &all);
-        r = posix_spawn(ret, pool->worker_path, &actions, &attr, argv, environ);
-        (void) posix_spawnattr_destroy(&attr);
-        (void) posix_spawn_file_actions_destroy(&actions);
-        return -r;
-}
-
-/* --- the pool */
-
-int worker_pool_new(WorkerPool **ret, sd_event *event, const char *worker_path, const WorkerLimits *limits)
-{
-        AUTO(worker_pool_freep) WorkerPool *p = calloc(1, sizeof(*p));
-
-        if (!p)
-                return -ENOMEM;
-        p->event = sd_event_ref(event);
-        p->limits = *limits;
-        p->worker_path = strdup(worker_path);
-        if (!p->worker_path)
-                return -ENOMEM;
-
-        *ret = TAKE(p);
-        return 0;
-}
-
-/*
- * Idle workers have seen end-of-file and take leave of their servers: a client of Ceph that dies without a word keeps
- * watches and promises that hold others up for half a minute.
- */
-static void pool_wait_for_ends(const WorkerPool *p)
-{
-        uint64_t until = now_usec() + END_GRACE_USEC;
-
-        for (const Process *i = p->processes; i; i = i->next) {
-                AUTO(closep) int fd = i->is_killed ? -EBADF : (int) syscall(SYS_pidfd_open, i->pid, 0);
-                struct pollfd end = { .fd = fd, .events = POLLIN };
-                uint64_t now = now_usec();
-
-                if (fd >= 0 && now < until)
-                        (void) poll(&end, 1, (int) ((until - now) / USEC_PER_MSEC));
-        }
-}
-
-WorkerPool *worker_pool_free(WorkerPool *p)
-{
-        if (!p)
-                return NULL;
-        pool_wait_for_ends(p);
-        /* Owners have freed their workers; what is left gets no further grace. */
-        while (p->processes) {
-                Process *process = p->processes;
-
-                process->worker = NULL;
-                (void) kill(-process->pid, SIGKILL);
-                if (!process->is_abandoned)
-                        (void) waitpid(process->pid, NULL, 0);
-                process_free(process);
-        }
-        (void) sd_event_unref(p->event);
-        free(p->worker_path);
-        free(p);
-        return NULL;
-}
-
-unsigned worker_pool_count(const WorkerPool *p)
-{
-        return p->n_processes - p->n_abandoned;
-}
-
-unsigned worker_pool_count_abandoned(const WorkerPool *p)
-{
-        return p->n_abandoned;
-}
-
-WorkerLimits worker_pool_get_limits(const WorkerPool *p)
-{
-        return p->limits;
-}
 
 /* --- one worker */
 
@@ -326,6 +98,22 @@ static void worker_end(Worker *w, const struct storaged_error *why, const struct
 static void worker_fail(Worker *w, const struct storaged_error *why)
 {
         worker_end(w, why, why);
+}
+
+void worker_on_exit(Worker *w, const siginfo_t *si)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+
+        w->process = NULL;
+        if (si->si_code == CLD_EXITED)
+                (void) error_set(&err, -ECONNRESET, "%s: the worker ended (exit status %d) while it did '%s'", w->label,
+                                 si->si_status, w->has_call ? w->op : "nothing");
+        else
+                (void) error_set(&err, -ECONNRESET,
+                                 "%s: the worker was killed by signal %d while it did '%s'; what it had begun "
+                                 "is undone by the next worker",
+                                 w->label, si->si_status, w->has_call ? w->op : "nothing");
+        worker_fail(w, &err);
 }
 
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
@@ -519,7 +307,7 @@ static int worker_read(Worker *w)
         return worker_handle(w, &f) ? 1 : 0;
 }
 
-static void worker_drain(Worker *w)
+void worker_drain(Worker *w)
 {
         while (!w->is_gone && w->io && w->has_call && worker_read(w) > 0)
                 ;
@@ -539,7 +327,6 @@ static int worker_launch(Worker *w, const char *plugin_path)
 {
         AUTO(closep) int ours = -EBADF;
         AUTO(closep) int theirs = -EBADF;
-        Process *p;
         int fds[2], r, flags;
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
@@ -549,57 +336,15 @@ static int worker_launch(Worker *w, const char *plugin_path)
         flags = fcntl(ours, F_GETFL);
         if (flags < 0 || fcntl(ours, F_SETFL, flags | O_NONBLOCK) < 0)
                 return -errno;
-        p = calloc(1, sizeof(*p));
-        if (!p)
-                return -ENOMEM;
-        r = process_spawn(w->pool, plugin_path, theirs, &p->pid);
-        if (r < 0) {
-                free(p);
+        r = process_start(w->pool, plugin_path, theirs, w, &w->process);
+        if (r < 0)
                 return r;
-        }
-        p->pool = w->pool;
-        p->next = w->pool->processes;
-        w->pool->processes = p;
-        w->pool->n_processes++;
-        p->worker = w;
-        w->process = p;
-        r = sd_event_add_child(w->pool->event, &p->child, p->pid, WEXITED, on_child, p);
-        if (r >= 0)
-                r = sd_event_add_io(w->pool->event, &w->io, ours, EPOLLIN, on_io, w);
+        r = sd_event_add_io(w->pool->event, &w->io, ours, EPOLLIN, on_io, w);
         if (r < 0) {
-                (void) kill(-p->pid, SIGKILL);
-                (void) waitpid(p->pid, NULL, 0);
-                w->process = NULL;
-                process_free(p);
+                w->process = process_abort(w->process);
                 return r;
         }
         w->fd = TAKE_FD(ours);
-        return 0;
-}
-
-/* Of the limit a quarter is kept from the storages' own workers, so that definitions can be changed and tasks run. */
-static unsigned limit_for(const WorkerPool *p, const WorkerSpec *spec)
-{
-        unsigned max = p->limits.max_workers, kept = max >= 4 ? max / 4 : max > 1;
-
-        return spec->is_lasting ? max - kept : max;
-}
-
-static int worker_check_limits(const WorkerPool *p, const WorkerSpec *spec, struct storaged_error *err)
-{
-        const char *label = spec->label;
-
-        if (p->n_abandoned >= p->limits.max_abandoned)
-                return error_set(err, -EAGAIN,
-                                 "%s: no worker can be started: %u workers hang in the kernel (limit %u); see which "
-                                 "storage is dead with 'pvesm status', or raise --max-abandoned",
-                                 label, p->n_abandoned, p->limits.max_abandoned);
-        if (worker_pool_count(p) >= limit_for(p, spec))
-                return error_set(err, -EAGAIN,
-                                 "%s: no worker can be started: %u are running (limit %u%s); wait for tasks to end, or "
-                                 "raise --max-workers",
-                                 label, worker_pool_count(p), p->limits.max_workers,
-                                 spec->is_lasting ? ", some of it kept for tasks" : "");
         return 0;
 }
 
@@ -633,7 +378,7 @@ int worker_new(WorkerPool *p, const WorkerSpec *spec, Worker **ret, struct stora
         AUTO(worker_freep) Worker *w = NULL;
         int r;
 
-        r = worker_check_limits(p, spec, err);
+        r = worker_pool_check_limits(p, spec, err);
         if (r < 0)
                 return r;
         w = calloc(1, sizeof(*w));
