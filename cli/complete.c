@@ -5,6 +5,7 @@
  */
 #include "cli/complete.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -82,18 +83,19 @@ static const char tail[] =
 /* All first words once, and the words of each group. */
 static void add_names(StrBuf *b)
 {
-        const char *last = "";
+        AUTO(strlist_deinit) StrList first = STRLIST_INIT;
 
-        strbuf_adds(b, "_pvesm_commands='");
-        for (const Verb *v = verb_table; v->name; v++) {
-                size_t len = strcspn(v->name, " ");
+        VERB_EACH (v) {
+                AUTO(freep) char *word = strndup(v->name, strcspn(v->name, " "));
 
-                if (strncmp(last, v->name, len) != 0 || (last[len] && last[len] != ' '))
-                        strbuf_addf(b, "%s%.*s", *last ? " " : "", (int) len, v->name);
-                last = v->name;
+                if (!word || (!strlist_has(&first, word) && strlist_adds(&first, word) < 0))
+                        b->error = -ENOMEM;
         }
+        strbuf_adds(b, "_pvesm_commands='");
+        for (size_t i = 0; i < first.n; i++)
+                strbuf_addf(b, "%s%s", i ? " " : "", first.items[i]);
         strbuf_adds(b, "'\ndeclare -gA _pvesm_groups=()\n");
-        for (const Verb *v = verb_table; v->name; v++)
+        VERB_EACH (v)
                 for (const char *space = strchr(v->name, ' '); space; space = strchr(space + 1, ' '))
                         strbuf_addf(b, "_pvesm_groups['%.*s']+='%.*s '\n", (int) (space - v->name), v->name,
                                     (int) strcspn(space + 1, " "), space + 1);
@@ -126,7 +128,7 @@ int complete_write(FILE *f)
                         "        positional=() options=''\n"
                         "        values=([--output-format]='text json json-pretty yaml' [--root]='file')\n"
                         "        case $1 in\n");
-        for (const Verb *v = verb_table; v->name; v++)
+        VERB_EACH (v)
                 add_verb(&b, v);
         strbuf_adds(&b, "        *) return 1 ;;\n        esac\n}\n");
         strbuf_adds(&b, tail);

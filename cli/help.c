@@ -23,7 +23,7 @@ void help_overview(FILE *f, const char *group)
 
         if (!group)
                 (void) fputs("USAGE: pvesm <COMMAND> [ARGS] [OPTIONS]\n", f);
-        for (const Verb *v = verb_table; v->name; v++) {
+        VERB_EACH (v) {
                 AUTO(freep) char *usage = NULL;
 
                 if ((v->flags & VERB_ALIAS) || (group && !is_of_group(v, group)))
@@ -140,7 +140,9 @@ static void print_types(Cli *c, const char *wanted, bool is_verbose)
 
 static bool group_is_known(const char *group)
 {
-        for (const Verb *v = verb_table; group && v->name; v++)
+        if (!group)
+                return false;
+        VERB_EACH (v)
                 if (is_of_group(v, group))
                         return true;
         return false;
@@ -157,7 +159,9 @@ int help_run(Cli *c)
 
         if (!words[0]) {
                 help_overview(stdout, NULL);
-                for (const Verb *row = verb_table; is_verbose && row->name; row++) {
+                if (!is_verbose)
+                        return CLI_OK;
+                VERB_EACH (row) {
                         (void) fputc('\n', stdout);
                         help_verb(stdout, row, true);
                 }

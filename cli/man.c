@@ -132,7 +132,7 @@ int man_write(FILE *f)
         AUTO(strbuf_deinit) StrBuf b = STRBUF_INIT;
 
         strbuf_adds(&b, head);
-        for (const Verb *v = verb_table; v->name; v++)
+        VERB_EACH (v)
                 add_verb(&b, v);
         strbuf_adds(&b, tail);
         (void) fwrite(b.data ? b.data : "", 1, b.len, f);

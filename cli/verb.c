@@ -65,11 +65,11 @@ static const char *find_word(const char *prefix, size_t len, const char *word, S
         if (candidates)
                 candidates->len = 0;
         *ret_answer = VERB_FOUND;
-        for (const Verb *v = verb_table; v->name; v++)
+        VERB_EACH (v)
                 if (strncmp(v->name, prefix, len) == 0 && word_len(v->name + len) == m.len &&
                     strncmp(v->name + len, m.word, m.len) == 0)
                         return v->name + len;
-        for (const Verb *v = verb_table; v->name; v++)
+        VERB_EACH (v)
                 if (strncmp(v->name, prefix, len) == 0 && !(v->flags & VERB_ALIAS))
                         match_one(&m, v->name + len, word_len(v->name + len), v->flags & VERB_PVE);
         return match_end(&m, ret_answer);
@@ -78,7 +78,7 @@ static const char *find_word(const char *prefix, size_t len, const char *word, S
 /* The command whose whole name is the first `len` bytes; NULL: only a group begins so. */
 static const Verb *find_whole(const char *name, size_t len)
 {
-        for (const Verb *v = verb_table; v->name; v++)
+        VERB_EACH (v)
                 if (strlen(v->name) == len && strncmp(v->name, name, len) == 0)
                         return v;
         return NULL;

@@ -61,8 +61,11 @@ typedef struct Verb {
         int (*run)(Cli *c);                      /* instead of the plain call; gives the exit code */
 } Verb;
 
-/* All commands in the order of the overview; ends with name NULL. */
-extern const Verb verb_table[];
+/* All commands in the order of the overview: tables that end with name NULL, then NULL. */
+extern const Verb *const verb_tables[];
+#define VERB_EACH(v)                                                              \
+        for (const Verb *const *v##_table = verb_tables; *v##_table; v##_table++) \
+                for (const Verb *v = *v##_table; v->name; v++)
 
 enum verb_answer {
         VERB_FOUND = 0,

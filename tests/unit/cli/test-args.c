@@ -15,7 +15,7 @@
 
 static const Verb *find(const char *name)
 {
-        for (const Verb *v = verb_table; v->name; v++)
+        VERB_EACH (v)
                 if (str_eq(v->name, name))
                         return v;
         fail_msg("no verb %s", name);

@@ -110,7 +110,7 @@ static void all_commands_of_proxmox_ve_are_there(void **state)
         for (size_t i = 0; i < sizeof(usages) / sizeof(usages[0]); i++) {
                 bool found = false;
 
-                for (const Verb *v = verb_table; v->name; v++) {
+                VERB_EACH (v) {
                         AUTO(freep) char *usage = verb_usage(v);
 
                         found |= strcmp(usage, usages[i]) == 0;
@@ -123,7 +123,7 @@ static void all_commands_of_proxmox_ve_are_there(void **state)
 static void rows_are_whole(void **state)
 {
         (void) state;
-        for (const Verb *v = verb_table; v->name; v++) {
+        VERB_EACH (v) {
                 bool options_began = false;
 
                 assert_non_null(v->text);
@@ -154,7 +154,7 @@ static void manual_and_completion_have_every_command(void **state)
         AUTO(freep) char *man = generated(man_write), *bash = generated(complete_write);
 
         (void) state;
-        for (const Verb *v = verb_table; v->name; v++) {
+        VERB_EACH (v) {
                 AUTO(freep) char *quoted = NULL;
 
                 assert_int_equal(str_printf(&quoted, "'%s')", v->name), 0);
