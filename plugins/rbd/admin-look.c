@@ -172,8 +172,7 @@ static int look_mds(Admin *a, json_object **ret, STORAGED_ERR)
                         continue;
                 json_object_object_foreach (infos, gid, info) {
                         (void) gid;
-                        append(rows,
-                               mds_row(info, metadata, ceph_json_text(element(systems, i), "mdsmap.fs_name")));
+                        append(rows, mds_row(info, metadata, ceph_json_text(element(systems, i), "mdsmap.fs_name")));
                 }
         }
         standbys = ceph_json_get(map, "standbys");
@@ -268,7 +267,8 @@ static void add_osd(json_object *row, const Tree *t, json_object *node, int64_t 
 
         json_member(row, "total_space", number(total));
         json_member(row, "bytes_used", number(used));
-        json_member(row, "percent_used", json_object_new_double(total > 0 ? 100.0 * (double) used / (double) total : 0));
+        json_member(row, "percent_used",
+                    json_object_new_double(total > 0 ? 100.0 * (double) used / (double) total : 0));
         copy(row, find_number(t->osds, "osd", id), of_map);
         copy(row, find_number(t->perf, "id", id), of_perf);
         copy(row, find_number(t->metadata, "id", id), of_metadata);
@@ -527,9 +527,9 @@ static int look_pool(Admin *a, json_object **ret, STORAGED_ERR)
                 }
         }
         json_member(o, "application_list", applications);
-        json_member(o, "statistics",
-                    json_object_get(ceph_json_get(ceph_json_find(ceph_json_get(m.usage, "pools"), "name", name),
-                                                  "stats")));
+        json_member(
+                o, "statistics",
+                json_object_get(ceph_json_get(ceph_json_find(ceph_json_get(m.usage, "pools"), "name", name), "stats")));
         *ret = o;
         return 0;
 }
@@ -681,11 +681,20 @@ static const struct {
         const char *name;
         int (*look)(Admin *a, json_object **ret, STORAGED_ERR);
 } views[] = {
-        { "cfg/db", look_config }, { "cfg/raw", look_conf },   { "cmd-safety", look_safety },
-        { "flags", look_flags },   { "fs", look_fs },          { "log", look_log },
-        { "mds", look_mds },       { "metadata", look_metadata }, { "mgr", look_mgr },
-        { "mon", look_mon },       { "osd", look_osd },        { "osd/metadata", look_osd_metadata },
-        { "pool/status", look_pool }, { "rules", look_rules },
+        { "cfg/db", look_config },
+        { "cfg/raw", look_conf },
+        { "cmd-safety", look_safety },
+        { "flags", look_flags },
+        { "fs", look_fs },
+        { "log", look_log },
+        { "mds", look_mds },
+        { "metadata", look_metadata },
+        { "mgr", look_mgr },
+        { "mon", look_mon },
+        { "osd", look_osd },
+        { "osd/metadata", look_osd_metadata },
+        { "pool/status", look_pool },
+        { "rules", look_rules },
 };
 
 int act_look(Admin *a, json_object **ret, STORAGED_ERR)

@@ -85,7 +85,8 @@ static const struct storaged_property create_params[] = {
           .type = STORAGED_PROPERTY_STRING,
           .max_length = 4096,
           .description = "File below the cluster's priv/ that gets the user's key." },
-        FLAG("keep-note", "The caller has more to make, and removes the note of what is being made (priv/ceph/POOL.creating)."),
+        FLAG("keep-note",
+             "The caller has more to make, and removes the note of what is being made (priv/ceph/POOL.creating)."),
         { 0 },
 };
 

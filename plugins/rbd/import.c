@@ -218,8 +218,9 @@ static int check_import(RbdStore *s, const struct storaged_import_spec *spec, co
                         "with them",
                         s->cluster.storage, spec->stream_format, spec->with_snapshots ? "with" : "without");
         if (spec->snapshot)
-                return error_set_param(err, -EINVAL, "snapshot", "a whole image comes with the names of its snapshots; "
-                                                                 "'snapshot' goes with 'base'");
+                return error_set_param(err, -EINVAL, "snapshot",
+                                       "a whole image comes with the names of its snapshots; "
+                                       "'snapshot' goes with 'base'");
         if (vol->basename[0] || vol->is_base)
                 return error_set_param(err, -EINVAL, "volume", "storage '%s': import as vm-%u-NAME, not as '%s'",
                                        s->cluster.storage, vol->vmid, vol->volname);

@@ -221,7 +221,11 @@ static const char *const safety_actions[] = { "stop", "destroy", NULL };
 
 static const ParamSpec metadata_params[] = {
         CONNECTION,
-        { .name = "scope", .type = PARAM_ENUM, .values = scopes, .arg = "scope", .description = "How much; default all." },
+        { .name = "scope",
+          .type = PARAM_ENUM,
+          .values = scopes,
+          .arg = "scope",
+          .description = "How much; default all." },
         { 0 },
 };
 
@@ -240,7 +244,11 @@ static const ParamSpec safety_params[] = {
           .values = services,
           .arg = "service",
           .description = "Kind of the daemon." },
-        { .name = "id", .flags = PARAM_REQUIRED, .max_length = 128, .arg = "name", .description = "Its name or number." },
+        { .name = "id",
+          .flags = PARAM_REQUIRED,
+          .max_length = 128,
+          .arg = "name",
+          .description = "Its name or number." },
         { .name = "action",
           .type = PARAM_ENUM,
           .flags = PARAM_REQUIRED,
@@ -307,10 +315,14 @@ static const ParamSpec destroy_params[] = {
 #define AUDIT "/: Sys.Audit"
 #define MODIFY "/: Sys.Modify"
 
-#define LOOK(path_, params_, text_) \
-        { "GET", path_, params_, .permission = AUDIT, .description = (text_), .handler = look }
-#define INDEX(path_) \
-        { "GET", path_, .permission = AUDIT, .description = "What is below.", .handler = get_index }
+#define LOOK(path_, params_, text_)                                                                 \
+        {                                                                                           \
+                "GET", path_, params_, .permission = AUDIT, .description = (text_), .handler = look \
+        }
+#define INDEX(path_)                                                                                     \
+        {                                                                                                \
+                "GET", path_, .permission = AUDIT, .description = "What is below.", .handler = get_index \
+        }
 
 const Route ceph_routes[] = {
         INDEX("/cluster/ceph"),

@@ -139,8 +139,9 @@ static void stream(Request *r)
 
         /* A node may only name itself: nobody is made to send anything to a third. */
         if ((path && path[0] == '/') || (node && strncmp(node, r->from_node, n) == 0 && node[n] == '/'))
-                volume_handle_as(r, r->route->op == VOLUME_IMPORT && request_get(r, "base") ? VOLUME_IMPORT_DIFFERENCE
-                                                                                            : (enum volume_op) r->route->op);
+                volume_handle_as(r, r->route->op == VOLUME_IMPORT && request_get(r, "base")
+                                            ? VOLUME_IMPORT_DIFFERENCE
+                                            : (enum volume_op) r->route->op);
         else
                 request_fail_status(r, 400, param, "must be unix:// and the absolute path of a socket");
 }
@@ -151,7 +152,10 @@ static const char *const modes[] = { "exclusive", "shared", "read-only", NULL };
 static const char *const stream_formats[] = { "raw+size", "tar+size", "qcow2+size", "vmdk+size",
                                               "zfs",      "btrfs",    "rbd+size",   NULL };
 
-#define BASE_SNAPSHOT(text) { .name = "base", .type = PARAM_NAME, .max_length = 128, .arg = "base", .description = (text) }
+#define BASE_SNAPSHOT(text)                                                                                 \
+        {                                                                                                   \
+                .name = "base", .type = PARAM_NAME, .max_length = 128, .arg = "base", .description = (text) \
+        }
 #define SNAPNAME(required)                                                                                        \
         {                                                                                                         \
                 .name = "snapname", .type = PARAM_NAME, .flags = (required), .max_length = 40, .arg = "snapshot", \

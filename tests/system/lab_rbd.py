@@ -2,13 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Ceph's storages on nodes with real kernels: images as block devices (krbd), one node at a time; a file system mounted by the
 kernel."""
+import json
 import os
+import re
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import harness
 from harness import main, wait_until
-from labcase import LabCase
+from labcase import LabCase, only_soak
 from labkit import ceph
+
+
+FAULTS = ["cephfs.alloc.created", "cephfs.alloc.linked", "cephfs.resize.before", "cephfs.free.before", "cephfs.free.unlinked"]
 
 
 class Krbd(LabCase):
@@ -62,6 +69,25 @@ class Krbd(LabCase):
         self.assertEqual(self.must(1, "ls /mnt/pve/files/template/iso"), "")
         self.must(1, "pvesm remove files")
         wait_until(lambda: self.on(1, "grep ' ceph ' /proc/mounts")[0] != 0, "unmounted", 30)
+
+    @only_soak("the suite takes a minute on a node")
+    def test_contract_over_the_kernels_mount(self):
+        """The suite of every plugin, unchanged, on the file system mounted by the kernel."""
+        if self.on(1, "modprobe ceph")[0] != 0:
+            self.skipTest("the nodes' kernel has no module ceph")
+        share = self.lab.share
+        with open(f"{share}/contract.json", "w", encoding="utf-8") as f:
+            json.dump({"config": {"path": "@DIR@/mnt", "monhost": "10.77.1.250", "keyring": "/share/ceph/keyring",
+                                  "content": "images,iso,vztmpl,backup,snippets,import"}, "is_lasting": True, "faults": FAULTS}, f)
+        library = [line.split(" => ")[1] for line in harness.run("ldconfig", "-p").out.splitlines() if "libcmocka.so.0 " in line][0]
+        os.makedirs(f"{share}/lib", exist_ok=True)
+        shutil.copy(os.path.realpath(library), f"{share}/lib/libcmocka.so.0")
+        status, told = self.on(1, "mount -t tmpfs tmpfs /mnt && cd /mnt && LD_LIBRARY_PATH=/share/lib STORAGED_WORKER=/build/storaged-worker TMPDIR=/mnt "
+                               "CONTRACT=/share/contract.json PLUGIN=/build/plugins/cephfs.so /build/tests/contract/test-contract 2>&1", timeout=500)
+        self.assertEqual(status, 0, "\n".join(line for line in told.splitlines() if "OK ]" not in line and "RUN" not in line))
+        passed = re.search(r"\[  PASSED  \] (\d+) test", told)
+        self.assertGreater(int(passed[1]), 30, told)
+        self.tell("passed", f"{passed[1]} tests of the contract over the kernel's mount")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class Tables(DaemonTest):
     def test_status_columns_and_order(self):
         self.d.add_dir("zebra")
         self.d.add_dir("a-much-longer-name", content="iso")
+        self.d.settled("zebra", "active")
         rows = self.expect_status(self.d.pvesm("status"), ["a-much-longer-name", "local", "zebra"])
         self.assertEqual(rows["zebra"][1:3], ["dir", "active"])
         total, used, avail = (int(n) for n in rows["zebra"][3:6])
@@ -35,6 +36,7 @@ class Tables(DaemonTest):
     def test_status_of_a_single_storage(self):
         self.d.add_dir("one")
         self.d.add_dir("two-is-longer")
+        self.d.settled("one", "active")
         rows = self.expect_status(self.d.pvesm("status", "--storage", "one"), ["one"])
         self.assertEqual(rows["one"][2], "active")
 
@@ -42,6 +44,7 @@ class Tables(DaemonTest):
         self.d.add_dir("off", disable=1)
         self.d.add_dir("far", nodes="n7,n8")
         self.d.add_dir("here", nodes=f"n9,{self.d.node}")
+        self.d.settled("here", "active")
         rows = self.expect_status(self.d.pvesm("status"), ["far", "here", "local", "off"])
         self.assertEqual(rows["off"][2:], ["disabled", "0", "0", "0", "N/A"])
         self.assertEqual(rows["far"][2:], ["disabled", "0", "0", "0", "N/A"])
