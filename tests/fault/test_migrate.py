@@ -258,7 +258,7 @@ class Migration(Nodes):
 
 
 class Kill(Nodes):
-    """One hand-over, one of the two nodes killed at one step of it."""
+    """One hand-over, one of the two nodes, or a third that decides, killed at one step of it."""
 
     PASSED = set()
     # (node, verb or op): what a guest manager does, in its order
@@ -270,7 +270,11 @@ class Kill(Nodes):
         "abort_at_source": [("n1", "activate"), ("n1", "prepare"), ("n2", "activate"), ("n1", "abort"), ("n2", "abort"),
                             ("n1", "deactivate")],
         "abort_early": [("n1", "activate"), ("n1", "prepare"), ("n1", "abort"), ("n1", "deactivate")],
+        # Who decides is neither of the two: all it does is the lock and the write of the ticket.
+        "commit_by_a_third": [("n1", "activate"), ("n1", "prepare"), ("n2", "activate"), ("n3", "commit"), ("n2", "deactivate")],
+        "abort_by_a_third": [("n1", "activate"), ("n1", "prepare"), ("n2", "activate"), ("n3", "abort"), ("n1", "deactivate")],
     }
+    STEPS_OF_A_THIRD = ("lock.acquired", "ticket.before-write", "ticket.after-write", "lock.before-release")
 
     def do(self, node, verb):
         """"well", "refused", or "died"."""
@@ -307,9 +311,9 @@ class Kill(Nodes):
     def one(self, story, victim, step, nth):
         """Plays the story; gives whether the victim died on its way."""
         what = f"{story}: {victim} killed at {step}, {nth}. passing"
-        other = "n2" if victim == "n1" else "n1"
-        if self.nodes[other].env["STORAGED_FAULTS"] or not self.nodes[other].is_running():
-            self.restart(other)
+        for other in set(self.nodes) - {victim}:
+            if self.nodes[other].env["STORAGED_FAULTS"] or not self.nodes[other].is_running():
+                self.restart(other)
         if self.nodes[victim].is_running():
             self.nodes[victim].stop()
         self.forget()
@@ -360,11 +364,13 @@ class Kill(Nodes):
 
     def play(self, story):
         self.begin("n1", "n2", "n3")
-        for victim in ("n1", "n2"):
-            for step in named_steps():
+        by_third = story.endswith("third")
+        for victim in ("n3",) if by_third else ("n1", "n2"):
+            for step in self.STEPS_OF_A_THIRD if by_third else named_steps():
                 for nth in (1, 2, 3) if story in ("commit", "abort") else (1,):
                     with self.subTest(victim=victim, step=step, nth=nth):
                         if not self.one(story, victim, step, nth):
+                            self.assertFalse(by_third, "the third passes it")
                             break
                         Kill.PASSED.add(step)
                 if FAST and len(Kill.PASSED) > 2:
