@@ -91,7 +91,7 @@ static int resolve(const char *path, char ret[static PATH_MAX])
         if (!realpath(*parent ? parent : "/", real))
                 return -errno;
         return snprintf(ret, PATH_MAX, "%s/%s", strcmp(real, "/") == 0 ? "" : real, slash) < PATH_MAX ? 0
-                                                                                                    : -ENAMETOOLONG;
+                                                                                                      : -ENAMETOOLONG;
 }
 
 int mounts_is_fuse(const char *path)

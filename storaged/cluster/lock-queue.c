@@ -277,7 +277,8 @@ void lock_queue_drop_at_end(LockQueue *q)
                 queue_give_back(q);
 }
 
-/* Whether the directory is there and still the one we made: 1, 0; -ETIMEDOUT: that can't be seen now. Costs a glance. */
+/* Whether the directory is there and still the one we made: 1, 0; -ETIMEDOUT: that can't be seen now. Costs a glance.
+ */
 static int queue_look(const LockQueue *q)
 {
         FileId now;
@@ -311,7 +312,8 @@ int lock_error_lost(const char *name, bool is_alive, struct storaged_error *err)
         return error_set(err, -ESTALE,
                          "cluster lock '%s' was lost while this was under way (%s): nothing was changed by this step; "
                          "see what is there and try again",
-                         name, is_alive ? "somebody removed or took it" : "this node gave no sign of life for too long");
+                         name,
+                         is_alive ? "somebody removed or took it" : "this node gave no sign of life for too long");
 }
 
 /* --- the line */

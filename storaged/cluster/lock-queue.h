@@ -57,7 +57,7 @@ struct ClusterLocks {
         char *cluster_dir, *state_dir, *node;
         sd_event *event;
         Offload *offload;
-        bool may_block; /* the directory is on a cluster file system in user space */
+        bool may_block;      /* the directory is on a cluster file system in user space */
         OffloadJob recovery; /* what the last storaged left is given back, before anything is taken */
         int n_recovered;
         unsigned life_sec;

@@ -58,8 +58,8 @@ ClusterLock *cluster_lock_release(ClusterLock *lock);
 int cluster_lock_check(const ClusterLock *lock, struct storaged_error *err);
 bool cluster_lock_is_held(const ClusterLock *lock);
 /*
- * The same in two parts, for work beside the loop: what is known here (-ESTALE, -EROFS), which gives what a thread needs
- * for its own look just before the commit. NULL is no lock: nothing to look at.
+ * The same in two parts, for work beside the loop: what is known here (-ESTALE, -EROFS), which gives what a thread
+ * needs for its own look just before the commit. NULL is no lock: nothing to look at.
  */
 typedef struct LockProof {
         char *path; /* of its directory; NULL: there is none to be looked at */

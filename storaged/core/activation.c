@@ -226,7 +226,8 @@ static void undo_entry(Activation *a, const struct storaged_error *refusal)
         store_begin(a, lease_run, work_done, refused);
 }
 
-/* What an activation tells of this node is kept for the day on which another one has to fence it. True if it is news. */
+/* What an activation tells of this node is kept for the day on which another one has to fence it. True if it is news.
+ */
 static bool take_client(Activation *a, const char *body, size_t len)
 {
         AUTO_JSON *reply = NULL;
@@ -465,7 +466,7 @@ void activation_begin(VolumeJob *j)
 /* The activation was one of a moment; the job goes on. */
 static void look_over(Activation *a)
 {
-        void (*seen)(VolumeJob *j) = a->seen;
+        void (*seen)(VolumeJob * j) = a->seen;
         VolumeJob *j = a->job;
 
         j->activation = activation_free(a);

@@ -13,7 +13,8 @@ typedef struct Aside {
         OffloadJob job; /* aside_begin()'s */
         TAILQ_ENTRY(Aside) entry;
         Core *core;
-        void (*run)(struct Aside *work);  /* perhaps in a thread: touches what the work alone owns, and the core's paths */
+        void (*run)(
+                struct Aside *work); /* perhaps in a thread: touches what the work alone owns, and the core's paths */
         void (*done)(struct Aside *work); /* in the loop; may free the work */
         void *userdata;
 } Aside;

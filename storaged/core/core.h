@@ -55,12 +55,12 @@ typedef struct Core {
         char *node;
         sd_event *event;
         Schema *schema;
-        Config *config;     /* the current snapshot; replaced as a whole */
-        FsSeen config_seen; /* the file as it was read */
-        uint64_t config_turn; /* of readings */
-        bool is_config_old;   /* the last reading failed */
+        Config *config;         /* the current snapshot; replaced as a whole */
+        FsSeen config_seen;     /* the file as it was read */
+        uint64_t config_turn;   /* of readings */
+        bool is_config_old;     /* the last reading failed */
         bool is_config_unknown; /* it could not be read since the start */
-        bool is_late;         /* the cluster file system did not answer at the start, nor since */
+        bool is_late;           /* the cluster file system did not answer at the start, nor since */
         WorkerPool *workers;
         StorageTable *storages;     /* core/storage.h */
         TaskStore *tasks;           /* core/task.h */

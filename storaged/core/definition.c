@@ -47,10 +47,10 @@ typedef struct Edit {
         void *userdata;
 
         ClusterLock *lock;
-        Aside work;                  /* on the secrets */
+        Aside work;                   /* on the secrets */
         void (*next)(struct Edit *e); /* after that, if it went well */
         struct storaged_error failure;
-        char *text;   /* what storage.cfg becomes */
+        char *text;    /* what storage.cfg becomes */
         Config *after; /* that text, parsed */
         bool has_stored_secrets, is_forced;
         json_object *proof; /* what the nodes told; NULL: they were not asked */

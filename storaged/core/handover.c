@@ -111,8 +111,7 @@ static const char *find_guest(Core *c, const char *storage, const char *volname,
         return node;
 }
 
-enum ticket_step handover_next_step(Core *c, const char *storage, const char *volname, const Lease *l,
-                                    const Ticket *t)
+enum ticket_step handover_next_step(Core *c, const char *storage, const char *volname, const Lease *l, const Ticket *t)
 {
         char node[GUEST_NODE_MAX];
         uint64_t now_s = activation_wall_s();

@@ -253,10 +253,10 @@ struct Recovery {
         sd_event_source *timer; /* runs while there are tickets: they expire, and the other node may fail */
         sd_event_source *watch; /* of the tickets' directory */
         bool is_running;
-        bool has_news; /* a ticket changed meanwhile */
+        bool has_news;       /* a ticket changed meanwhile */
         struct Look *look;   /* under way */
         bool is_news_unseen; /* and it may have missed what came meanwhile */
-        bool is_blind; /* changes of other nodes are not told here (pmxcfs): look every second */
+        bool is_blind;       /* changes of other nodes are not told here (pmxcfs): look every second */
         char told[sizeof(((struct storaged_error *) NULL)->text)]; /* a failure that lasts is logged once */
 };
 
@@ -282,8 +282,8 @@ static void on_recovered(void *userdata, const Reply *reply, const struct storag
 }
 
 /*
- * A look without the locks, beside the loop: it costs little, and what is done looks again under the lock. What can't be
- * read is left out.
+ * A look without the locks, beside the loop: it costs little, and what is done looks again under the lock. What can't
+ * be read is left out.
  */
 typedef struct Look {
         Aside work;

@@ -241,7 +241,8 @@ static void on_used(void *userdata, const NodeAnswer *answers, size_t n)
         preflight_clean(p);
 }
 
-/* What takes a mount is mounted before it is published, on all nodes at once: then it is active as soon as it is known. */
+/* What takes a mount is mounted before it is published, on all nodes at once: then it is active as soon as it is known.
+ */
 static void preflight_use(Preflight *p)
 {
         const Type *type = schema_find(p->core->schema, p->type);

@@ -9,17 +9,16 @@
 
 #include "base/mounts.h"
 
-static const char table[] =
-        "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
-        "30 21 0:40 / /etc/pve rw,nosuid,nodev shared:9 master:2 - fuse clusterfs rw,user_id=0\n"
-        "31 21 0:41 / /mnt/with\\040space rw - fuse.sshfs host: rw\n"
-        "32 21 0:42 / /srv rw - fuse.glusterfs g rw\n"
-        "33 21 0:43 / /srv rw - tmpfs none rw\n"
-        "34 30 0:44 / /etc/pve/inner rw - tmpfs none rw\n"
-        "35 21 0:45 / /ntfs rw - fuseblk /dev/sdb1 rw\n"
-        "a line that is none\n"
-        "36 21 0:46 / /short - \n"
-        "37 21 - fuse\n";
+static const char table[] = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+                            "30 21 0:40 / /etc/pve rw,nosuid,nodev shared:9 master:2 - fuse clusterfs rw,user_id=0\n"
+                            "31 21 0:41 / /mnt/with\\040space rw - fuse.sshfs host: rw\n"
+                            "32 21 0:42 / /srv rw - fuse.glusterfs g rw\n"
+                            "33 21 0:43 / /srv rw - tmpfs none rw\n"
+                            "34 30 0:44 / /etc/pve/inner rw - tmpfs none rw\n"
+                            "35 21 0:45 / /ntfs rw - fuseblk /dev/sdb1 rw\n"
+                            "a line that is none\n"
+                            "36 21 0:46 / /short - \n"
+                            "37 21 - fuse\n";
 
 static void the_longest_point_above_it(void **state)
 {
@@ -65,8 +64,8 @@ static void this_machines_own(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(the_longest_point_above_it),     cmocka_unit_test(what_is_mounted_over_it_counts),
-                cmocka_unit_test(names_are_escaped_there),        cmocka_unit_test(of_a_whole_root_in_user_space),
+                cmocka_unit_test(the_longest_point_above_it), cmocka_unit_test(what_is_mounted_over_it_counts),
+                cmocka_unit_test(names_are_escaped_there),    cmocka_unit_test(of_a_whole_root_in_user_space),
                 cmocka_unit_test(this_machines_own),
         };
 
