@@ -301,3 +301,69 @@ void show_ports(Cli *c, json_object *data)
         if (output_rows(data, &rows, &n) < 0 || output_table(stdout, columns, N(columns), rows, n, false) < 0)
                 (void) cli_oom();
 }
+
+/* --- a volume group */
+
+/* "a, b", or "-" */
+static char *joined(json_object *words)
+{
+        StrBuf b = STRBUF_INIT;
+        size_t n = json_object_is_type(words, json_type_array) ? json_object_array_length(words) : 0;
+
+        for (size_t i = 0; i < n; i++)
+                strbuf_addf(&b, "%s%s", i ? ", " : "", json_object_get_string(json_object_array_get_idx(words, i)));
+        if (n == 0)
+                strbuf_addc(&b, '-');
+        return strbuf_take(&b);
+}
+
+static void print_vg_nodes(json_object *nodes)
+{
+        static const Column columns[] = {
+                { .title = "Node", .key = "node", .fits_title = true },
+                { .title = "Active there", .key = "what" },
+        };
+        AUTO_JSON *table = json_object_new_array();
+        AUTO(freep) json_object **rows = NULL;
+        size_t n = 0;
+
+        if (!json_object_is_type(nodes, json_type_object))
+                return;
+        json_object_object_foreach (nodes, node, one) {
+                AUTO(freep) char *active = joined(json_get(one, "active"));
+                const char *error = json_get_string(one, "error");
+                json_object *row = json_object_new_object();
+
+                (void) json_add_string(row, "node", node);
+                (void) json_add_string(row, "what", error ? error : active);
+                (void) json_object_array_add(table, row);
+        }
+        if (output_rows(table, &rows, &n) < 0 || output_table(stdout, columns, N(columns), rows, n, false) < 0)
+                (void) cli_oom();
+}
+
+void show_vg(Cli *c, json_object *data)
+{
+        AUTO(freep) char *pvs = joined(json_get(data, "pvs"));
+        char size[OUTPUT_CELL_SIZE], unused[OUTPUT_CELL_SIZE], line[128];
+        unsigned missing = (unsigned) json_get_uint(data, "missing", 0);
+
+        (void) c;
+        if (!pvs) {
+                (void) cli_oom();
+                return;
+        }
+        (void) snprintf(line, sizeof(line), "%s, %s of it free, %u logical volumes",
+                        size_text(json_get_uint(data, "size", 0), size),
+                        size_text(json_get_uint(data, "free", 0), unused), (unsigned) json_get_uint(data, "lvs", 0));
+        print_field("VG", text_of(data, "vg"));
+        print_field("UUID", text_of(data, "uuid"));
+        print_field("Locking", text_of(data, "locking"));
+        print_field("Size", line);
+        print_field("On", pvs);
+        (void) snprintf(line, sizeof(line), "%u physical volume%s can't be found", missing, missing == 1 ? "" : "s");
+        if (missing > 0)
+                print_field("Missing", line);
+        (void) fputc('\n', stdout);
+        print_vg_nodes(json_get(data, "nodes"));
+}

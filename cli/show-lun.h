@@ -9,3 +9,4 @@ void show_lun_result(Cli *c, json_object *data); /* of a resize or a removal */
 void show_multipath(Cli *c, json_object *data);
 void show_guard(Cli *c, json_object *data); /* what the node's LVM is limited to */
 void show_ports(Cli *c, json_object *data);
+void show_vg(Cli *c, json_object *data); /* a volume group, and what is active on which node */

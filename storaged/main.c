@@ -96,6 +96,22 @@ static int parse_limit(const char *option, const char *text, unsigned max, unsig
         return 0;
 }
 
+/* As a host name's first part: it is a directory in the cluster file system, and part of locks and certificates. */
+static int parse_node(const char *text, const char **ret)
+{
+        size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-");
+
+        if (n == 0 || n > 63 || text[n] || text[0] == '-' || text[n - 1] == '-') {
+                fprintf(stderr,
+                        "storaged: --node takes the first part of a host name (letters, digits, '-', at most 63), not "
+                        "'%s'\n",
+                        text);
+                return -EINVAL;
+        }
+        *ret = text;
+        return 0;
+}
+
 static int parse_level(const char *text, int *ret)
 {
         static const struct {
@@ -138,8 +154,7 @@ static int arguments_take(Arguments *a, int option, char **argv)
                 a->core.root = optarg;
                 return 0;
         case OPT_NODE:
-                a->core.node = optarg;
-                return 0;
+                return parse_node(optarg, &a->core.node);
         case OPT_PLUGIN_DIR:
                 a->core.plugin_dir = optarg;
                 return 0;
@@ -288,8 +303,10 @@ static int run_daemon(Core *core, sd_event *event)
 
         wait_for_first_look(core, event);
         r = api_server_new(&server, core, -1, &err);
-        if (r < 0)
-                return log_error_errno(r, "%s", err.text);
+        if (r < 0) {
+                log_error("%s", err.text);
+                return r;
+        }
         (void) sd_event_set_watchdog(event, true);
         log_info("ready on %s, node '%s'", core->paths.socket, core->node);
         (void) sd_notify(false, "READY=1\nSTATUS=serving");
@@ -321,8 +338,10 @@ static int run(const Arguments *a)
         if (r < 0)
                 return log_error_errno(r, "can't make an event loop");
         r = core_new(&core, &a->core, event, &err);
-        if (r < 0)
-                return log_error_errno(r, "%s", err.text);
+        if (r < 0) {
+                log_error("%s", err.text);
+                return r;
+        }
         if (a->dump_schema) {
                 AUTO_JSON *schema = schema_to_json(core->schema);
 

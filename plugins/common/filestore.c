@@ -268,9 +268,11 @@ int store_fail(FileStore *fs, struct storaged_error *err, int r, const char *act
         TreeSpace space;
 
         if (r == -ENOSPC && fs->control && fs->control->ops->space(fs->control, &space) == 0)
-                return error_set(err, r, "%s storage \"%s\": cannot %s %s%s%s: no space left, %llu bytes are free",
+                return error_set(err, r,
+                                 "%s storage \"%s\": cannot %s %s%s%s: no space left; with what was begun, %llu of "
+                                 "%llu bytes are free",
                                  fs->kind->type, fs->storage, action, fs->path, *rel ? "/" : "", rel,
-                                 (unsigned long long) space.avail_bytes);
+                                 (unsigned long long) space.avail_bytes, (unsigned long long) space.total_bytes);
         return error_set(err, r, "%s storage \"%s\": cannot %s %s%s%s: %s", fs->kind->type, fs->storage, action,
                          fs->path, *rel ? "/" : "", rel, strerror(-r));
 }

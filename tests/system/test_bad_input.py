@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whatever comes in wrong: refused with a 4xx that names the parameter, exit 2 of pvesm, and nothing has changed."""
 import os
+import subprocess
 import sys
 import urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -250,6 +251,20 @@ class BadInput(DaemonTest):
         for args in cases:
             with self.subTest(args=[a[:40] for a in args]):
                 self.cli_refused(self.d.pvesm(*args, check=False), 2)
+
+    def test_the_daemons_own_options(self):
+        start = lambda root, node: subprocess.run([os.path.join(self.d.build, "storaged"), "--root", root, "--node", node],
+                                                  capture_output=True, text=True, timeout=60, check=False)
+        other = os.path.join(self.tmp, "other")
+        for name in ("a b", "", "../x", "-x", "x-", "a" * 64):
+            with self.subTest(node=name):
+                r = start(other, name)
+                self.assertEqual(r.returncode, 2, r.stderr)
+                self.assertIn(f"--node takes the first part of a host name (letters, digits, '-', at most 63), not '{name}'", r.stderr)
+                self.assertFalse(os.path.exists(other))
+        r = start(self.d.root, "n1")
+        self.assertEqual(r.returncode, 1, r.stderr)
+        self.assertRegex(r.stderr, "another storaged runs here: .*/storaged.lock is locked\n")
 
     def test_the_sentence_names_what_is_missing(self):
         gone, qcow2, backup = "st:100/vm-100-disk-9.raw", "st:100/vm-100-disk-9.qcow2", "st:backup/vzdump-qemu-100-2020_01_01-00_00_00.vma"

@@ -258,6 +258,32 @@ static void was_asked(const char *expected)
 
 /* --- tables */
 
+static void a_volume_group_is_a_page_and_a_line_for_each_node(void **state)
+{
+        SCRIPT({ "GET /api2/json/cluster/vgs/ibm", 200,
+                 "{\"data\":{\"vg\":\"ibm\",\"uuid\":\"7Ug\",\"locking\":\"dlm\",\"size\":1073741824,\"free\":"
+                 "805306368,"
+                 "\"lvs\":2,\"missing\":1,\"pvs\":[\"/dev/mapper/3600a\",\"/dev/mapper/3600b\"],\"nodes\":{\"n1\":{"
+                 "\"active\":[\"vm-100-disk-0\",\"vm-101-disk-0\"]},\"n2\":{\"active\":[]},\"n3\":{\"error\":\"no "
+                 "answer\"}}}}" });
+
+        (void) state;
+        PVESM("vg", "show", "ibm");
+        gave(0,
+             "VG         ibm\n"
+             "UUID       7Ug\n"
+             "Locking    dlm\n"
+             "Size       1G, 768M of it free, 2 logical volumes\n"
+             "On         /dev/mapper/3600a, /dev/mapper/3600b\n"
+             "Missing    1 physical volume can't be found\n"
+             "\n"
+             "Node Active there\n"
+             "n1   vm-100-disk-0, vm-101-disk-0\n"
+             "n2   -\n"
+             "n3   no answer\n",
+             "");
+}
+
 static void status_is_printed_to_the_letter(void **state)
 {
         SCRIPT({ "GET " NODE "/storage", 200,
@@ -770,6 +796,7 @@ static void upload_sends_a_form_with_the_file(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                CASE(a_volume_group_is_a_page_and_a_line_for_each_node),
                 CASE(status_is_printed_to_the_letter),
                 CASE(scan_pads_the_first_column),
                 CASE(prune_dry_run),
