@@ -103,6 +103,7 @@ void engine_submit(Engine *e, const Op *op, engine_done_fn done, void *userdata)
                 finish_own(e, c, apply(e, op, c));
                 return;
         }
+        c->wire = op_version(op);
         op_encode(&c->body, op);
         if (strbuf_error(&c->body) < 0) {
                 change_finish(c, -ENOMEM);
@@ -113,12 +114,9 @@ void engine_submit(Engine *e, const Op *op, engine_done_fn done, void *userdata)
                 engine_send_change(e, c);
 }
 
-/* The time stamp of no object: refused in every version, by whatever tree there is. */
 void engine_order(Engine *e, engine_done_fn done, void *userdata)
 {
-        const Op op = { .type = OP_UTIME, .mtime = 1 };
-
-        engine_submit(e, &op, done, userdata);
+        engine_submit(e, &op_of_nothing, done, userdata);
 }
 
 static void deliver_ack(Engine *e, Member from, const uint8_t *body, size_t len)

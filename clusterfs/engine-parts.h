@@ -20,7 +20,8 @@ typedef struct Change Change;
 
 struct Change {
         Change *next;
-        StrBuf body; /* kept until it has been applied, to be sent again in a new term */
+        StrBuf body;   /* kept until it has been applied, to be sent again in a new term */
+        uint16_t wire; /* who speaks an older version does not understand it */
         uint64_t sequence;
         engine_done_fn done;
         void *userdata;

@@ -181,7 +181,7 @@ void engine_become_active(Engine *e)
         if (e->options.wire_max > FRAME_VERSION) {
                 StrBuf b = STRBUF_INIT;
 
-                strbuf_adds(&b, "of a kind that version 1 does not know");
+                strbuf_adds(&b, "of a kind that no version knows yet");
                 (void) engine_send(e, 999, 0, 0, &b, false);
         }
         /* Who waits for our confirmation of what we received may have asked before we could. */

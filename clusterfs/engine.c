@@ -91,6 +91,11 @@ const Tree *engine_tree(const Engine *e)
         return e->tree;
 }
 
+uint16_t engine_wire(const Engine *e)
+{
+        return e->wire;
+}
+
 uint64_t engine_sequence(const Engine *e)
 {
         return e->sequence;

@@ -61,13 +61,18 @@ const Tree *engine_tree(const Engine *e);
 int engine_can_write(const Engine *e);
 bool engine_is_quorate(const Engine *e);
 bool engine_is_local(const Engine *e);
-/* `op` is copied. `done` is called once, perhaps before this returns; NULL: nobody waits. */
+/*
+ * `op` is copied. `done` is called once, perhaps before this returns; NULL: nobody waits. -ENOENT: also if a member
+ * does not understand the change (see engine_wire()).
+ */
 void engine_submit(Engine *e, const Op *op, engine_done_fn done, void *userdata);
 /*
  * A change that changes nothing: `done` is called with -ENOENT when everything that anybody was told of before this
  * call has been applied here; any other error: it could not be ordered.
  */
 void engine_order(Engine *e, engine_done_fn done, void *userdata);
+/* The version of frame.h that all members understand. */
+uint16_t engine_wire(const Engine *e);
 /* The number of the last change that was sent; what is sent from now on has a higher one. */
 uint64_t engine_sequence(const Engine *e);
 /* Sends, stores and answers what has been collected: to be called after a batch of requests. */

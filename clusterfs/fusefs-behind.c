@@ -4,12 +4,16 @@
  * old. A write may not: a file that was found under a name may have been replaced, removed or moved away already, and
  * what is written to it then would be lost, or spoil another file, though the writer is told of success.
  *
- * So a file that is opened to be replaced (O_TRUNC) is published under its name, at no cost, until a change of this
- * node that was ordered behind the open() has shown that the name was that file's; from then on it is the file that
- * counts, as on any file system. Every other opening to write, and truncate(), wait for one round of ordering first; if
- * the name is another file's by then, the answer is ESTALE and the kernel looks the path up again. The same if the file
- * was given another name between the kernel's looking it up and its opening it: open() does not say by which name, so
- * the last lookups are remembered.
+ * So what is written is addressed to the name a file was opened by, until a change of this node that was ordered behind
+ * the open() has shown that the name was that file's; from then on it is the file that counts, as on any file system. A
+ * file that was opened to be replaced (O_TRUNC) is put under its name. What is appended or written to certain places
+ * only goes to the file if it has the name, else to the one that has, in a second change. Who may have read what was
+ * there (O_RDWR), or truncates by a path, waits for one round of ordering before; so does everybody while an older
+ * version takes part.
+ *
+ * A name that is another file's by then is ESTALE, and the kernel looks the path up again. So is a file that was given
+ * another name between the kernel's looking it up and its opening it: open() does not say by which name, so the last
+ * lookups are remembered.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -96,7 +100,7 @@ static void settle_later(FuseFs *fs)
         (void) sd_event_source_set_enabled(fs->settle, SD_EVENT_ONESHOT);
 }
 
-int behind_publish_by_name(FuseFs *fs, Handle *h, const Node *n)
+int behind_note_name(FuseFs *fs, Handle *h, const Node *n)
 {
         if (engine_is_local(fs->engine))
                 return 0;
@@ -105,6 +109,7 @@ int behind_publish_by_name(FuseFs *fs, Handle *h, const Node *n)
         h->name = strdup(n->name);
         if (!h->name)
                 return -ENOMEM;
+        h->is_put = h->is_truncated;
         h->dir = fusefs_id(fs, n->parent);
         h->sequence = engine_sequence(fs->engine);
         settle_later(fs);
@@ -123,7 +128,7 @@ void fusefs_ordered(FuseFs *fs, uint64_t sequence)
                 if (n && fusefs_id(fs, n) == h->ino)
                         by_the_file(h);
                 else
-                        h->is_name_for_good = true;
+                        h->is_name_for_good = true; /* what is written goes to the file of that name */
         }
 }
 
@@ -137,6 +142,26 @@ const Node *behind_node(FuseFs *fs, const Handle *h)
         return n && n->generation == h->new_generation ? n : NULL;
 }
 
+int behind_address(FuseFs *fs, const Handle *h, const Node *n, Op *op)
+{
+        const Node *dir = fusefs_node(fs, h->dir);
+
+        if (!dir)
+                return -ESTALE;
+        op->name = h->name;
+        op->name_len = strlen(h->name);
+        if (h->is_put) {
+                op->type = OP_PUT;
+                op->flags = 0;
+                op->ino = dir->ino;
+        } else {
+                op->flags |= OP_NAMED;
+                op->ino = n ? n->ino : 0;
+                op->ino2 = dir->ino;
+        }
+        return 1;
+}
+
 void behind_published(Handle *h, const Node *n)
 {
         if (!h->name || !n)
@@ -144,6 +169,23 @@ void behind_published(Handle *h, const Node *n)
         by_the_file(h);
         h->new_ino = n->ino;
         h->new_generation = n->generation;
+}
+
+/*
+ * The name was another file's already, and this node knows it now: what was written to certain places, or appended, is
+ * written to that file; what is appended makes the file if there is none.
+ */
+bool behind_again(FuseFs *fs, Handle *h)
+{
+        const Node *n = h->name ? named(fs, h->dir, h->name) : NULL;
+
+        if (!h->name || h->is_put || (n ? n->type != NODE_FILE : !h->is_append) || !handle_take_back(h))
+                return false;
+        if (n)
+                behind_published(h, n);
+        else
+                h->is_put = h->is_tail = true;
+        return true;
 }
 
 /* Remembers under which name the file was found. */

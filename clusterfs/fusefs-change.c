@@ -147,6 +147,11 @@ static void on_done(void *userdata, int result, uint64_t ino)
                         request_free(q);
                 return;
         }
+        if (q->reply == REPLY_FLUSH && (result == -ESTALE || result == -ENOENT) && behind_again(q->fs, q->handle)) {
+                fusefs_publish(q->fs, q->req, q->handle);
+                request_free(q);
+                return;
+        }
         if (q->reply == REPLY_FLUSH && result == 0) {
                 draft_is_made(q->fs, q->ino, tree_find(fusefs_tree(q->fs), ino));
                 behind_published(q->handle, tree_find(fusefs_tree(q->fs), ino));

@@ -33,12 +33,21 @@ static void open_virtual(fuse_req_t req, FuseFs *fs, enum status_item item, stru
                 (void) fuse_reply_err(req, ENOMEM);
 }
 
+/* Without a round of ordering: see fusefs-behind.c. */
+static bool may_open_at_once(const FuseFs *fs, int flags)
+{
+        if ((flags & O_TRUNC) || (flags & O_ACCMODE) == O_RDONLY || engine_is_local(fs->engine))
+                return true;
+        return (flags & O_ACCMODE) == O_WRONLY && engine_wire(fs->engine) >= OP_NAMED_VERSION;
+}
+
 void fusefs_do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+        AUTO(handle_unrefp) Handle *h = NULL;
         FuseFs *fs = fusefs_of(req);
+        bool writes = (fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC);
         int item = status_of_ino(ino), r = 0;
         const Node *n;
-        Handle *h;
 
         if (item >= 0) {
                 open_virtual(req, fs, (enum status_item) item, fi);
@@ -47,28 +56,23 @@ void fusefs_do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         n = fusefs_node(fs, ino);
         if (!n || n->type != NODE_FILE)
                 r = n ? -EISDIR : -ESTALE;
-        else if ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC))
+        else if (writes)
                 r = engine_can_write(fs->engine);
-        if (r == 0 && (fi->flags & O_ACCMODE) != O_RDONLY && !(fi->flags & O_TRUNC) && !engine_is_local(fs->engine)) {
+        if (r == 0 && !may_open_at_once(fs, fi->flags)) {
                 behind_open(req, n, fi);
                 return;
         }
         h = r == 0 ? handle_new(ino, n->content, fuse_req_ctx(req)->pid) : NULL;
-        if (!h) {
+        if (h) {
+                h->is_append = (fi->flags & O_APPEND) != 0;
+                if (fi->flags & O_TRUNC)
+                        fusefs_set_truncated(h);
+                r = writes ? behind_note_name(fs, h, n) : 0;
+        }
+        if (!h || r < 0)
                 (void) fuse_reply_err(req, r ? -r : ENOMEM);
-                return;
-        }
-        h->is_append = (fi->flags & O_APPEND) != 0;
-        if (fi->flags & O_TRUNC) {
-                fusefs_set_truncated(h);
-                r = behind_publish_by_name(fs, h, n);
-        }
-        if (r < 0) {
-                (void) fuse_reply_err(req, -r);
-                (void) handle_unref(h);
-                return;
-        }
-        fusefs_reply_open(req, fs, h, fi, NULL);
+        else
+                fusefs_reply_open(req, fs, TAKE(h), fi, NULL);
 }
 
 void fusefs_do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
@@ -100,40 +104,45 @@ void fusefs_do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
                 (void) fuse_reply_write(req, size);
 }
 
-/* `req` NULL: nobody waits. */
-static void publish(FuseFs *fs, fuse_req_t req, Handle *h)
+static int address(FuseFs *fs, const Handle *h, const Draft *d, Op *op)
 {
-        const Node *n = behind_node(fs, h);
-        const Draft *d = n ? NULL : draft_find(fs, h->ino);
-        const char *name = d && d->ino == 0 ? d->name : h->name; /* a draft becomes real with its content */
+        const Node *n = d ? fusefs_node(fs, d->dir) : behind_node(fs, h);
+
+        if (!d && h->name)
+                return behind_address(fs, h, n, op);
+        if (!n) /* Gone with the tree it was in: what was written is not anywhere. Removed while open: for nobody. */
+                return d || h->generation != fusefs_tree(fs)->generation ? -ESTALE : 0;
+        op->ino = n->ino;
+        if (d) { /* it becomes real with its content */
+                op->type = OP_PUT;
+                op->flags = 0;
+                op->name = d->name;
+                op->name_len = strlen(d->name);
+        }
+        return 1;
+}
+
+void fusefs_publish(FuseFs *fs, fuse_req_t req, Handle *h)
+{
+        const Draft *d = draft_find(fs, h->ino);
         StrBuf buffer = STRBUF_INIT;
         Request *q;
         Op op = { 0 };
         int r = h->error;
 
-        if (name) {
-                n = fusefs_node(fs, name == h->name ? h->dir : d->dir);
+        if (d && d->ino)
+                d = NULL;
+        if (d || (h->is_put && h->name && !h->is_tail))
                 handle_make_whole(h);
-        }
         if (r == 0)
                 r = handle_publish(h, fusefs_now(), &buffer, &op);
-        /* Removed while open: nobody will read it. Gone with the tree it was in: what was written is not anywhere. */
-        if (r == 0 && op.type != 0 && !n) {
-                r = h->generation == fusefs_tree(fs)->generation && !name ? 0 : -ESTALE;
-                op.type = 0;
-        }
-        if (r < 0 || op.type == 0) {
+        if (r == 0 && op.type != 0)
+                r = address(fs, h, d, &op);
+        if (r <= 0) {
                 if (req)
                         (void) fuse_reply_err(req, -r);
                 strbuf_deinit(&buffer);
                 return;
-        }
-        op.ino = n->ino;
-        if (name) {
-                op.type = OP_PUT;
-                op.flags = 0;
-                op.name = name;
-                op.name_len = strlen(name);
         }
         q = calloc(1, sizeof(*q));
         if (q) {
@@ -201,13 +210,13 @@ void fusefs_do_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         if (handle_has_changes(h) && is_for_later(h, fuse_req_ctx(req)->pid, ino))
                 (void) fuse_reply_err(req, 0);
         else
-                publish(fusefs_of(req), req, h);
+                fusefs_publish(fusefs_of(req), req, h);
 }
 
 void fusefs_do_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
         (void) ino, (void) datasync;
-        publish(fusefs_of(req), req, (Handle *) (uintptr_t) fi->fh);
+        fusefs_publish(fusefs_of(req), req, (Handle *) (uintptr_t) fi->fh);
 }
 
 void fusefs_do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -217,7 +226,7 @@ void fusefs_do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
         uint64_t id;
 
         (void) ino;
-        publish(fs, NULL, h);
+        fusefs_publish(fs, NULL, h);
         for (Handle **at = &fs->handles; *at; at = &(*at)->next)
                 if (*at == h) {
                         *at = h->next;

@@ -131,12 +131,20 @@ void draft_make(fuse_req_t req, FuseFs *fs, const Draft *d);
 /* fusefs-behind.c */
 /* To be called when the kernel is told of a file, by which it may open it then. */
 void behind_looked_up(FuseFs *fs, pid_t pid, const Node *n);
-/* To be called when `n` is opened with O_TRUNC. -ESTALE: it has not the name any more that it was looked up by. */
-int behind_publish_by_name(FuseFs *fs, Handle *h, const Node *n);
+/*
+ * To be called when `n` is opened to be written, after fusefs_set_truncated(). -ESTALE: it has not the name any more
+ * that it was looked up by.
+ */
+int behind_note_name(FuseFs *fs, Handle *h, const Node *n);
+/* Addresses a WRITE to the name that the handle was opened by; `n`: behind_node(). 1, or -ESTALE: its directory is
+ * gone. */
+int behind_address(FuseFs *fs, const Handle *h, const Node *n, Op *op);
 /* The file that a handle writes to; NULL: it is gone. */
 const Node *behind_node(FuseFs *fs, const Handle *h);
 /* It was published under its name: it is this file now. */
 void behind_published(Handle *h, const Node *n);
+/* It was refused. True: there is something to publish again, and to whom. */
+bool behind_again(FuseFs *fs, Handle *h);
 /* Opens a file to write, or truncates it, when this node knows what the others were told before; answers. */
 void behind_open(fuse_req_t req, const Node *n, const struct fuse_file_info *fi);
 void behind_truncate(fuse_req_t req, const Node *n, uint64_t size);
@@ -145,6 +153,8 @@ void behind_opened(Request *q, int result);
 bool behind_truncated(Request *q, int result);
 
 /* fusefs-file.c */
+/* Sends what was written; `req` NULL: nobody waits. */
+void fusefs_publish(FuseFs *fs, fuse_req_t req, Handle *h);
 void fusefs_do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fusefs_do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
 void fusefs_do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,

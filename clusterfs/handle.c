@@ -165,6 +165,21 @@ void handle_make_whole(Handle *h)
                 h->is_replace = true;
 }
 
+/* More may be sent before it is known whether the first arrived. */
+static void note_sent(Handle *h, unsigned flags)
+{
+        bool is_first = h->n_sent == 0 && !h->can_take_back;
+
+        h->can_take_back =
+                (is_first || h->can_take_back) && !(flags & OP_REPLACE) && h->n_sent + h->n_extents <= OP_EXTENTS_MAX;
+        if (is_first)
+                h->sent_from = h->append_from;
+        if (!h->can_take_back)
+                return;
+        memcpy(h->sent + h->n_sent, h->extents, h->n_extents * sizeof(h->extents[0]));
+        h->n_sent += h->n_extents;
+}
+
 int handle_publish(Handle *h, int64_t mtime, StrBuf *buffer, Op *ret)
 {
         Op op = { .mtime = mtime, .ino = h->ino };
@@ -192,16 +207,32 @@ int handle_publish(Handle *h, int64_t mtime, StrBuf *buffer, Op *ret)
                 return -ENOMEM;
         op.data = (const uint8_t *) buffer->data;
         op.data_len = buffer->len;
+        note_sent(h, op.flags);
         h->is_dirty = h->is_truncated = h->is_replace = false;
         h->n_extents = 0;
         *ret = op;
         return 0;
 }
 
+bool handle_take_back(Handle *h)
+{
+        if (!h->can_take_back)
+                return false;
+        for (size_t i = 0; i < h->n_sent; i++)
+                note_extent(h, h->sent[i].offset, h->sent[i].offset + h->sent[i].len);
+        h->append_from = h->sent_from;
+        h->is_dirty = true;
+        h->can_take_back = false;
+        h->n_sent = 0;
+        return true;
+}
+
 void handle_published(Handle *h, Content *content)
 {
         if (handle_has_changes(h))
                 return;
+        h->can_take_back = false;
+        h->n_sent = 0;
         content = content_ref(content);
         (void) content_unref(h->base);
         h->base = content;

@@ -22,10 +22,15 @@ struct Handle {
         uint64_t ino;        /* as its owner names the file */
         uint32_t generation; /* of the tree when it was opened */
         pid_t pid;           /* who opened it */
-        /* By name: the file is replaced under this name, whatever has it by then; for its owner. */
+        /*
+         * Its name when it was opened, while the others may have changed what it names before; for its owner. A file
+         * that was opened to be replaced is published under the name, another one if it still has the name.
+         */
         char *name;
         uint64_t dir;          /* of that name, as its owner names it */
         uint64_t sequence;     /* the last change sent before it was opened */
+        bool is_put;           /* opened to be replaced */
+        bool is_tail;          /* there is none of that name: what is appended is all of it */
         bool is_name_for_good; /* the name was another file's already when it was opened */
         uint64_t new_ino;      /* the file that it became by that; 0: still `ino` */
         uint32_t new_generation;
@@ -40,6 +45,10 @@ struct Handle {
         size_t append_from;
         OpExtent extents[OP_EXTENTS_MAX];
         size_t n_extents;
+        /* What is on its way: as places, or from where it was appended. */
+        OpExtent sent[OP_EXTENTS_MAX];
+        size_t n_sent, sent_from;
+        bool can_take_back;
 };
 
 Handle *handle_new(uint64_t ino, Content *base, pid_t pid);
@@ -62,5 +71,10 @@ void handle_make_whole(Handle *h);
  * change op.type is 0.
  */
 int handle_publish(Handle *h, int64_t mtime, StrBuf *buffer, Op *ret);
+/*
+ * What is on its way has not been published and counts as unpublished again. False: it can't, it was a whole new
+ * content made of the old one.
+ */
+bool handle_take_back(Handle *h);
 /* It has been published, the file is now `content`: a clean handle sees that from now on. */
 void handle_published(Handle *h, Content *content);

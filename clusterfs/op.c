@@ -10,11 +10,18 @@
 
 #include "clusterfs/bytes.h"
 
+const Op op_of_nothing = { .type = OP_UTIME, .mtime = 1 };
+
 bool op_name_is_valid(const char *name, size_t len)
 {
         if (len == 0 || len > OP_NAME_MAX || memchr(name, '/', len) || memchr(name, '\0', len))
                 return false;
         return !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')));
+}
+
+uint16_t op_version(const Op *op)
+{
+        return op->type == OP_WRITE && op->flags & OP_NAMED ? OP_NAMED_VERSION : 1;
 }
 
 void op_encode(StrBuf *b, const Op *op)
@@ -52,13 +59,13 @@ static bool extents_are_sane(const Op *op)
         if (op->type != OP_WRITE)
                 return op->n_extents == 0;
         if (op->flags & (OP_REPLACE | OP_APPEND))
-                return op->n_extents == 0 && op->flags != (OP_REPLACE | OP_APPEND);
+                return op->n_extents == 0 && (op->flags & (OP_REPLACE | OP_APPEND)) != (OP_REPLACE | OP_APPEND);
         return sum == op->data_len;
 }
 
 static bool names_are_sane(const Op *op)
 {
-        bool named = op->type <= OP_RENAME || op->type == OP_PUT;
+        bool named = op->type <= OP_RENAME || op->type == OP_PUT || (op->type == OP_WRITE && op->flags & OP_NAMED);
 
         if (named != (op->name_len > 0) || (op->type == OP_RENAME) != (op->name2_len > 0))
                 return false;

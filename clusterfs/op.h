@@ -34,6 +34,7 @@ enum {
         OP_REPLACE = 1 << 0,   /* WRITE: data is the whole new content */
         OP_APPEND = 1 << 1,    /* WRITE: data goes behind what is there */
         OP_NOREPLACE = 1 << 2, /* RENAME: fail if the target exists */
+        OP_NAMED = 1 << 3,     /* WRITE: ino2 = parent, name; -ESTALE unless that is the file's name. */
 };
 
 typedef struct OpExtent {
@@ -55,6 +56,12 @@ typedef struct Op {
 
 /* True for what may be the name of a file: 1 … 255 bytes, no slash, no NUL, not "." or "..". */
 bool op_name_is_valid(const char *name, size_t len);
+#define OP_NAMED_VERSION 2u
+
+/* Changes nothing, is refused with -ENOENT in every version by whatever tree there is: the time stamp of no object. */
+extern const Op op_of_nothing;
+/* The oldest version of frame.h whose members understand it. */
+uint16_t op_version(const Op *op);
 /* Appends to `b`; check strbuf_error(). */
 void op_encode(StrBuf *b, const Op *op);
 /* All is checked but what depends on the tree; strings and data point into `body`. -EPROTO. */

@@ -177,9 +177,13 @@ static Content *content_written(const Content *old, const Op *op)
 static int apply_write(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
 {
         AUTO(content_unrefp) Content *c = NULL;
-        Node *n = tree_find(t, op->ino);
-        int r;
+        Node *n = tree_find(t, op->ino), *dir = NULL;
+        int r = op->flags & OP_NAMED ? find_dir(t, op->ino2, &dir) : 0;
 
+        if (r < 0)
+                return r;
+        if (dir && (!n || tree_lookup(t, dir, op->name, op->name_len) != n))
+                return -ESTALE;
         if (!n)
                 return 0;
         if (n->type != NODE_FILE)

@@ -7,6 +7,7 @@ writes that file by its name, and n3 goes on: it may open the file as it was. Wh
 tried some times; what must hold in each is that a write that succeeded is what the file has afterwards, on all nodes, and
 is nowhere else.
 """
+import errno
 import os
 import signal
 import sys
@@ -34,6 +35,21 @@ def remove(node, name):
 
 def move_away(node, name):
     os.rename(node.path(name), node.path(name + ".old"))
+
+
+def append(path):
+    with open(path, "a") as f:
+        f.write(" and n3")
+
+
+def write_inside(path, mode):
+    fd = os.open(path, mode)
+    try:
+        os.write(fd, b"OF")
+    except OSError:
+        os.close(fd)
+        raise
+    os.close(fd)
 
 
 class Behind(ClusterCase):
@@ -89,22 +105,40 @@ class Behind(ClusterCase):
         self.story(move_away, lambda p: put(p, "of n3"), "of n3")
 
     def test_append_to_what_was_replaced(self):
-        def append(path):
-            with open(path, "a") as f:
-                f.write(" and n3")
         self.story(replace, append, "of n1 and n3")
 
     def test_append_to_what_was_moved_away(self):
-        def append(path):
-            with open(path, "a") as f:
-                f.write("n3")
-        self.story(move_away, append, "n3")
+        self.story(move_away, append, " and n3")
+
+    def test_append_to_what_was_removed(self):
+        self.story(remove, append, " and n3")
 
     def test_change_inside_what_was_replaced(self):
-        def change(path):
-            with open(path, "r+") as f:
-                f.write("OF")
-        self.story(replace, change, "OF n1")
+        self.story(replace, lambda p: write_inside(p, os.O_WRONLY), "OF n1")
+
+    def test_change_of_what_was_read_and_replaced(self):
+        self.story(replace, lambda p: write_inside(p, os.O_RDWR), "OF n1")
+
+    def test_change_inside_what_was_moved_away_is_refused(self):
+        for i in range(ROUNDS):
+            failed = self.while_behind(move_away, f"inside{i}", lambda p: write_inside(p, os.O_WRONLY))
+            assert failed and failed[0].errno in (errno.ENOENT, errno.ESTALE), failed
+            assert get(self.c[0].path(f"inside{i}.old")) == "first", "what was moved away was written"
+
+    def test_truncation_of_what_was_replaced(self):
+        self.story(replace, lambda p: os.truncate(p, 2), "of")
+
+    def test_beside_a_member_of_an_older_version(self):
+        def restart(*options):
+            self.c[1].stop_fs()
+            self.c[1].start_fs(*options)
+            self.whole()
+        restart("--wire-version", "1")
+        try:
+            self.story(replace, append, "of n1 and n3")
+            self.story(move_away, lambda p: put(p, "of n3"), "of n3")
+        finally:
+            restart()
 
     def is_resurrected(self, is_settled):
         """n3 has a file open to replace it; when `is_settled()` n1 removes it, n3 sees that, and closes what it wrote."""

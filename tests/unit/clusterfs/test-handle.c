@@ -31,6 +31,66 @@ static void write_text(Handle *h, uint64_t offset, const char *text)
         assert_int_equal(handle_write(h, offset, text, strlen(text)), 0);
 }
 
+/* Two changes under way, and then the first turns out to have gone to nobody. */
+static void what_was_refused_is_published_again(void **state)
+{
+        Handle *h = open_text("abcdef");
+        StrBuf a = STRBUF_INIT, b = STRBUF_INIT, c = STRBUF_INIT;
+        Op op;
+
+        (void) state;
+        assert_false(handle_take_back(h));
+        write_text(h, 0, "A");
+        assert_int_equal(handle_publish(h, 1, &a, &op), 0);
+        write_text(h, 4, "E");
+        assert_int_equal(handle_publish(h, 1, &b, &op), 0);
+        assert_false(handle_has_changes(h));
+        assert_true(handle_take_back(h));
+        assert_false(handle_take_back(h));
+        assert_int_equal(handle_publish(h, 1, &c, &op), 0);
+        assert_int_equal(op.n_extents, 2);
+        assert_int_equal(op.data_len, 2);
+        strbuf_deinit(&a);
+        strbuf_deinit(&b);
+        strbuf_deinit(&c);
+        h = handle_unref(h);
+}
+
+static void an_append_that_was_refused_is_published_again(void **state)
+{
+        Handle *h = open_text("abc");
+        StrBuf a = STRBUF_INIT, b = STRBUF_INIT;
+        Op op;
+
+        (void) state;
+        h->is_append = true;
+        write_text(h, 0, "d");
+        assert_int_equal(handle_publish(h, 1, &a, &op), 0);
+        write_text(h, 0, "e");
+        assert_true(handle_take_back(h));
+        assert_int_equal(handle_publish(h, 1, &b, &op), 0);
+        assert_int_equal(op.flags, OP_APPEND);
+        assert_int_equal(op.data_len, 2);
+        assert_memory_equal(op.data, "de", 2);
+        strbuf_deinit(&a);
+        strbuf_deinit(&b);
+        h = handle_unref(h);
+}
+
+static void a_whole_content_made_of_the_old_is_not_taken_back(void **state)
+{
+        Handle *h = open_text("abc");
+        StrBuf a = STRBUF_INIT;
+        Op op;
+
+        (void) state;
+        assert_int_equal(handle_truncate(h, 2), 0);
+        assert_int_equal(handle_publish(h, 1, &a, &op), 0);
+        assert_false(handle_take_back(h));
+        strbuf_deinit(&a);
+        h = handle_unref(h);
+}
+
 static void unchanged_handle_publishes_nothing(void **state)
 {
         Handle *h = open_text("abc");
@@ -254,6 +314,9 @@ int main(void)
 {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(unchanged_handle_publishes_nothing),
+                cmocka_unit_test(what_was_refused_is_published_again),
+                cmocka_unit_test(an_append_that_was_refused_is_published_again),
+                cmocka_unit_test(a_whole_content_made_of_the_old_is_not_taken_back),
                 cmocka_unit_test(writes_become_extents),
                 cmocka_unit_test(too_many_places_publish_the_whole),
                 cmocka_unit_test(appends_publish_the_tail_only),

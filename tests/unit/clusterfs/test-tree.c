@@ -335,6 +335,31 @@ static void every_shorter_change_is_refused(void **state)
         strbuf_deinit(&b);
 }
 
+static void a_write_to_a_name_needs_the_file_to_have_it(void **state)
+{
+        Op op = { .type = OP_WRITE, .flags = OP_NAMED | OP_APPEND, .ino2 = TREE_ROOT_INO, .name = "f" };
+        Tree *t = tree_new();
+        uint64_t before;
+
+        (void) state;
+        op.data = (const uint8_t *) "x";
+        op.data_len = 1;
+        assert_int_equal(apply(t, (Op){ .type = OP_CREATE, .ino = TREE_ROOT_INO, .name = "f" }), 0);
+        op.ino = ino;
+        assert_int_equal(apply(t, op), 0);
+        assert_content(t, "f", "x");
+        assert_int_equal(rename_file(t, 1, "f", 1, "g"), 0);
+        before = t->version.index;
+        assert_int_equal(apply(t, op), -ESTALE); /* moved away */
+        assert_int_equal(apply(t, (Op){ .type = OP_CREATE, .ino = TREE_ROOT_INO, .name = "f" }), 0);
+        assert_int_equal(apply(t, op), -ESTALE); /* and another has its name */
+        op.ino2 = 77;
+        assert_int_equal(apply(t, op), -ESTALE); /* its directory is gone */
+        assert_int_equal(t->version.index, before + 1);
+        assert_content(t, "g", "x");
+        t = tree_free(t);
+}
+
 static void changes_that_make_no_sense_are_refused(void **state)
 {
         static const Op bad[] = {
@@ -352,6 +377,8 @@ static void changes_that_make_no_sense_are_refused(void **state)
                   .data = (const uint8_t *) "x",
                   .data_len = 1 },
                 { .type = OP_WRITE, .flags = OP_REPLACE | OP_APPEND },
+                { .type = OP_WRITE, .flags = OP_REPLACE | OP_NAMED },
+                { .type = OP_WRITE, .flags = OP_REPLACE, .name = "x" },
                 { .type = OP_TRUNCATE,
                   .n_extents = 1,
                   .extents = { { 0, 1 } },
@@ -372,6 +399,7 @@ int main(void)
                 cmocka_unit_test(files_and_directories),
                 cmocka_unit_test(a_refused_change_takes_no_version),
                 cmocka_unit_test(writes),
+                cmocka_unit_test(a_write_to_a_name_needs_the_file_to_have_it),
                 cmocka_unit_test(an_old_reader_keeps_its_content),
                 cmocka_unit_test(total_size_is_enforced),
                 cmocka_unit_test(renames),
