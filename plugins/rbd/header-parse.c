@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Answers of Ceph's object class `rbd`: little-endian numbers, strings behind their length of 32 bits, versioned
- * structs behind version, oldest compatible version and length. Later versions append, so what follows the known part
- * is passed over.
+ * What Ceph's object class `rbd` answers, and keeps in the header of an image: little-endian numbers, strings behind
+ * their length of 32 bits, versioned structs behind version, oldest compatible version and length. Later versions
+ * append, so what follows the known part is passed over.
  */
 #include "rbd/header.h"
 
@@ -48,16 +48,15 @@ int header_parse_string(const char *data, size_t n, char *ret, size_t size)
 int header_parse_size(const char *data, size_t n, uint64_t *ret)
 {
         Bytes b = { data, n };
-        uint8_t order;
         uint64_t bytes;
 
-        if (take(&b, &order, sizeof(order)) < 0 || take(&b, &bytes, sizeof(bytes)) < 0)
+        if (take(&b, &bytes, sizeof(bytes)) < 0)
                 return -EBADMSG;
         *ret = le64toh(bytes);
         return 0;
 }
 
-/* Version, oldest compatible version, length; pool, its namespace, image, snapshot. */
+/* Version, oldest compatible version, length; pool, from version 2 (Nautilus) on its namespace, image, snapshot. */
 int header_parse_parent(const char *data, size_t n, ImageHeader *ret)
 {
         Bytes b = { data, n };
@@ -68,7 +67,8 @@ int header_parse_parent(const char *data, size_t n, ImageHeader *ret)
         char namespace[256], id[IMAGE_ID_MAX];
 
         if (take(&b, versions, sizeof(versions)) < 0 || take(&b, &length, sizeof(length)) < 0 ||
-            take(&b, &pool, sizeof(pool)) < 0 || take_string(&b, namespace, sizeof(namespace)) < 0 ||
+            take(&b, &pool, sizeof(pool)) < 0 ||
+            (versions[0] >= 2 && take_string(&b, namespace, sizeof(namespace)) < 0) ||
             take_string(&b, id, sizeof(id)) < 0 || take(&b, &snap, sizeof(snap)) < 0)
                 return -EBADMSG;
         ret->parent_pool = (int64_t) le64toh((uint64_t) pool);

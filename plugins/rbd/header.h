@@ -2,7 +2,7 @@
 #pragma once
 /*
  * What the header object of an image says, asked without opening the image: opening costs some ten round trips, this
- * costs one. The questions are methods of Ceph's object class `rbd` that librbd itself uses (Octopus and later).
+ * costs one.
  */
 #include "rbd/store.h"
 
@@ -32,7 +32,7 @@ int headers_find(RbdStore *s, const char *name, ImageHeaders *ret, STORAGED_ERR)
 /* Fills parent_snap_name of those that have a parent in this pool. */
 int headers_read_snapshots(RbdStore *s, ImageHeaders *h, STORAGED_ERR);
 
-/* Pure: answers of the object class. 0 or -EBADMSG. */
+/* Pure: values in a header, and an answer of the object class. 0 or -EBADMSG. */
 int header_parse_size(const char *data, size_t n, uint64_t *ret);
 int header_parse_parent(const char *data, size_t n, ImageHeader *ret);
 int header_parse_string(const char *data, size_t n, char *ret, size_t size);

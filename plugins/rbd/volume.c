@@ -40,51 +40,65 @@ static int names_add(Names *l, const char *name)
         return 0;
 }
 
-/* Keys of the pool's directory of images with this beginning, from behind `after`, which becomes the last one. */
-static int names_read(RbdStore *s, const char *beginning, char *after, size_t size, Names *l)
+/* Keys of the pool's directory of images with one beginning. */
+typedef struct Scan {
+        char beginning[64], after[STORAGED_VOLNAME_MAX]; /* the last one that was seen */
+        rados_omap_iter_t keys;
+        unsigned char more;
+        int result;
+} Scan;
+
+static int scan_hear(Scan *scan, Names *l)
 {
-        rados_read_op_t op = rados_create_read_op();
-        rados_omap_iter_t iter = NULL;
-        unsigned char more = 0;
         char *key = NULL, *value = NULL;
         size_t n = 0;
-        int r, result = 0;
+        int r = scan->result;
+
+        while (r >= 0 && scan->keys && rados_omap_get_next(scan->keys, &key, &value, &n) == 0 && key) {
+                if (strlen(key) < sizeof(scan->after))
+                        r = names_add(l, key + strlen(DIRECTORY_NAME));
+                (void) snprintf(scan->after, sizeof(scan->after), "%s", key);
+        }
+        if (scan->keys)
+                rados_omap_get_end(TAKE(scan->keys));
+        return r;
+}
+
+/* One request for the next keys of all scans; 1: there are more. */
+static int scans_read(RbdStore *s, Scan *scans, size_t n, Names *l)
+{
+        rados_read_op_t op = rados_create_read_op();
+        int r, more = 0;
 
         if (!op)
                 return -ENOMEM;
-        rados_read_op_omap_get_vals2(op, after, beginning, NAMES_MAX, &iter, &more, &result);
+        for (size_t i = 0; i < n; i++)
+                rados_read_op_omap_get_vals2(op, scans[i].after, scans[i].beginning, NAMES_MAX, &scans[i].keys,
+                                             &scans[i].more, &scans[i].result);
         r = rados_read_op_operate(op, s->io, "rbd_directory", 0);
         rados_release_read_op(op);
-        if (r >= 0)
-                r = result;
-        while (r >= 0 && iter && rados_omap_get_next(iter, &key, &value, &n) == 0 && key) {
-                if (strlen(key) < size)
-                        r = names_add(l, key + strlen(DIRECTORY_NAME));
-                (void) snprintf(after, size, "%s", key);
+        for (size_t i = 0; i < n; i++) {
+                int k = scan_hear(&scans[i], l);
+
+                r = r >= 0 && k < 0 ? k : r;
+                more |= scans[i].more;
         }
-        if (iter)
-                rados_omap_get_end(iter);
         return r < 0 ? r : more != 0;
 }
 
-/* The names of a guest's images and templates: two reads of one object, however many images there are. */
+/* The names of a guest's images and templates: one read of one object, however many images there are. */
 static int names_of_guest(RbdStore *s, uint32_t vmid, Names *l)
 {
-        static const char *const kinds[] = { "vm", "base" };
-        int r = 0;
+        Scan scans[2] = { 0 };
+        int r;
 
-        for (size_t i = 0; r >= 0 && i < 2; i++) {
-                char beginning[64], after[STORAGED_VOLNAME_MAX] = "";
-
-                (void) snprintf(beginning, sizeof(beginning), DIRECTORY_NAME "%s-%u-", kinds[i], vmid);
-                do {
-                        ceph_watch_again(&s->cluster.watch);
-                        r = names_read(s, beginning, after, sizeof(after), l);
-                } while (r > 0);
-                if (r == -ENOENT) /* the pool has no image yet */
-                        return 0;
-        }
-        return r;
+        (void) snprintf(scans[0].beginning, sizeof(scans[0].beginning), DIRECTORY_NAME "vm-%u-", vmid);
+        (void) snprintf(scans[1].beginning, sizeof(scans[1].beginning), DIRECTORY_NAME "base-%u-", vmid);
+        do {
+                ceph_watch_again(&s->cluster.watch);
+                r = scans_read(s, scans, 2, l);
+        } while (r > 0);
+        return r == -ENOENT ? 0 : r; /* the pool has no image yet */
 }
 
 /*

@@ -151,12 +151,18 @@ static void parts_that_are_not_there(void **state)
 
 /* --- headers of images */
 
-static const char parent[] = "\1\1\x25\0\0\0"
+/* As Nautilus and later write it, and as those before did. */
+static const char parent[] = "\2\2\x25\0\0\0"
                              "\7\0\0\0\0\0\0\0"
                              "\2\0\0\0ns"
                              "\3\0\0\0abc"
                              "\5\0\0\0\0\0\0\0"
                              "later";
+static const char old_parent[] = "\1\1\x1f\0\0\0"
+                                 "\7\0\0\0\0\0\0\0"
+                                 "\3\0\0\0abc"
+                                 "\5\0\0\0\0\0\0\0"
+                                 "\0\0\x40\0\0\0\0\0";
 
 static void header_of_a_clone(void **state)
 {
@@ -164,9 +170,14 @@ static void header_of_a_clone(void **state)
         uint64_t bytes = 0;
 
         (void) state;
-        assert_int_equal(header_parse_size("\x16\0\0\x40\0\0\0\0\0", 9, &bytes), 0);
+        assert_int_equal(header_parse_size("\0\0\x40\0\0\0\0\0", 8, &bytes), 0);
         assert_int_equal(bytes, 4 << 20);
         assert_int_equal(header_parse_parent(parent, sizeof(parent) - 1, &h), 0);
+        assert_int_equal(h.parent_pool, 7);
+        assert_string_equal(h.parent_id, "abc");
+        assert_int_equal(h.parent_snap, 5);
+        h = (ImageHeader){ 0 };
+        assert_int_equal(header_parse_parent(old_parent, sizeof(old_parent) - 1, &h), 0);
         assert_int_equal(h.parent_pool, 7);
         assert_string_equal(h.parent_id, "abc");
         assert_int_equal(h.parent_snap, 5);
@@ -182,7 +193,7 @@ static void headers_cut_short(void **state)
         for (size_t n = 0; n < sizeof(parent) - 1 - strlen("later"); n++)
                 assert_int_equal(header_parse_parent(parent, n, &h), -EBADMSG);
         assert_int_equal(h.parent_pool, -1);
-        assert_int_equal(header_parse_size("\x16\0\0\x40\0\0\0\0", 8, &bytes), -EBADMSG);
+        assert_int_equal(header_parse_size("\0\0\x40\0\0\0\0", 7, &bytes), -EBADMSG);
         assert_int_equal(bytes, 1);
         assert_int_equal(header_parse_string("\4\0\0\0abcd", 8, text, sizeof(text)), -EBADMSG);
         assert_int_equal(header_parse_string("\xff\xff\xff\xff", 4, text, sizeof(text)), -EBADMSG);
