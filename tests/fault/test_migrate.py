@@ -130,6 +130,22 @@ class Migration(Nodes):
         self.refused(self.migrate("n1", "abort", target="n2"), 409)
         self.refused(self.ask("n1", "activate"), 409)
 
+    def test_a_volume_on_its_way_is_not_changed(self):
+        """A size that the target does not see when the guest goes on there would be its corruption."""
+        self.begin("n1", "n2", "n3")
+        self.must("n1", "activate")
+        self.hand("n1", "prepare", target="n2")
+        self.must("n2", "activate")
+        name = VOLUME.split(":")[1]
+        for n in ("n1", "n2", "n3"):
+            d = self.d = self.nodes[n]
+            for r in (d.request("PUT", d.at("sh", "/resize"), {"volume": VOLUME, "size": "2M"}), d.request("DELETE", d.at("sh", "/content/" + name))):
+                self.assertRegex(self.fails(r), "is being migrated from node 'n1' to 'n2'" if n != "n3" else "on node 'n1' and, under a migration ticket, on 'n2'")
+        self.assertEqual(self.lease(), {"n1": "shared", "n2": "shared"})
+        self.hand("n1", "commit", target="n2")
+        self.d = self.nodes["n2"]
+        self.d.put(self.d.at("sh", "/resize"), volume=VOLUME, size="2M")
+
     def test_abort(self):
         self.begin()
         self.must("n1", "activate")

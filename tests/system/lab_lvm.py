@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The story of a shared LUN, with DLM: a volume group is made on it from one node, volumes are made from three, each is active
-on one node only, what is left of it elsewhere goes away, and a holder that loses its power loses its volume.
+on one node only, what is left of it elsewhere goes away, a running guest moves live with its volume, and a holder that loses its power
+loses its volume.
 
 The tests are in the order of their names, on one lab and one volume group.
 """
@@ -15,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from harness import main, wait_until
 from labcase import LabCase, only_soak, scaled
 from lablvm import LvmWords
+from labmigrate import Moves
 from laboracle import Oracle, finds
 from labkit import cluster, san
 
@@ -24,7 +26,7 @@ OTHER = os.path.basename(san.device(2))
 MIB = 1 << 20
 
 
-class Lvm(LvmWords, LabCase):
+class Lvm(LvmWords, Moves, LabCase):
     KIND = "lv"
     UP = ("--nodes", "3", "--luns", "2", "--size", "512", "--lock", "dlm", "--storaged")
 
@@ -134,6 +136,9 @@ class Lvm(LvmWords, LabCase):
         volume = self.alloc(1, 104)
         self.addCleanup(self.free, 1, volume)
         self.fight(volume, scaled(200))
+
+    def test_5_z_a_guest_moves_back_and_forth(self):
+        self.back_and_forth()
 
     def test_6_a_holder_without_power_loses_its_volume(self):
         cluster.restart_storaged(self.lab, 1, "--gone-after 20")

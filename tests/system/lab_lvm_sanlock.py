@@ -89,8 +89,11 @@ class Sanlock(LvmWords, LabCase):
         self.addCleanup(self.free, 1, volume)
         self.fight(volume, scaled(200) if SCALE >= 1 else 4)
 
-    def test_4_the_san_is_lost_and_comes_back_without_a_reboot(self):
-        volume, oracle, writer, boot = self.write_and_lose(105)
+    def test_4_the_san_is_lost_and_another_node_goes_on(self):
+        kept = self.alloc(1, 105)
+        self.must(1, f"pvesm activate {kept}")
+        self.must(1, f"setsid sh -c 'exec sleep 1000 < /dev/ibm/{kept.split(':')[1]}' > /dev/null 2>&1 & echo $! > /run/kept")
+        volume, oracle, writer, boot = self.write_and_lose(106)
         name = volume.split(":")[1]
         begun = time.monotonic()
         wait_until(lambda: self.table(1, name) == "error", "the volume is cut off", 120, 0.5)
@@ -98,19 +101,37 @@ class Sanlock(LvmWords, LabCase):
         wait_until(lambda: "lvm_ibm" not in self.must(1, "sanlock client status"), "the lock space has ended on node 1", 120, 0.5)
         self.says_lost(1, volume)
         self.refused(2, f"pvesm activate {volume}", "n1")
+        self.refused(2, f"pvesm activate {volume} --force 1 --dead-node n1", "n1")  # it lives, and might write
         self.refused(1, f"pvesm deactivate {volume}", "oracle")
         self.assertNotEqual(finds(writer.end()), {}, "the writer is told")
-        self.find_san(1)
-        self.assertEqual(self.table(1, name), "error", "with its paths it is not what it was")
+        # Nothing there can write any more, and it says so without its storage: only now another node may have it.
         self.must(1, f"pvesm deactivate {volume}", timeout=120)
-        self.must(1, f"pvesm activate {volume}", timeout=180)
-        last = oracle.verify(1)
+        wait_until(lambda: self.on(2, f"pvesm activate {volume}", timeout=120)[0] == 0, "node 2 gets it", 180, 0.5)
+        last = oracle.verify(2)
         self.assertEqual({k: v for k, v in finds(last).items() if k != "errors"}, {}, last)
+        self.tell("during", f"node 2 has it after {time.monotonic() - begun:.1f} s: all {last['logged']} acknowledged blocks are there")
+        self.find_san(1)
+        self.the_old_holder_is_back(volume, kept)
+        self.must(2, f"pvesm deactivate {volume}")
+        wait_until(lambda: self.on(1, f"pvesm activate {volume}", timeout=180)[0] == 0, "node 1 gets it again", 180, 0.5)
         self.assertEqual(self.boot_id(1), boot)
         wait_until(lambda: self.state(1) == ("active", None), "node 1 has the storage again", 60, 0.5)
-        self.tell("after", f"node 1 has it again, without a reboot: all {last['logged']} acknowledged blocks are there")
+        self.tell("after", "and comes back to node 1, without a reboot")
         self.must(1, f"pvesm deactivate {volume}")
-        self.free(1, volume)
+        for v in (volume, kept):
+            self.free(1, v)
+
+    def the_old_holder_is_back(self, volume, kept):
+        """Node 1 has its paths again: what it was cut off from stays so for whoever has it open, and what node 2 has it does not get."""
+        name = kept.split(":")[1]
+        self.assertEqual(self.table(1, name), "error", "with its paths it is not what it was")
+        self.assertNotEqual(self.on(1, f"dd if=/dev/zero of=/dev/mapper/ibm-{name.replace('-', '--')} bs=4096 count=1 oflag=direct")[0], 0, "it writes again")
+        self.refused(1, f"pvesm activate {volume}", "n2")
+        self.assertEqual(self.on(1, f"lvchange -aey ibm/{volume.split(':')[1]}", timeout=120)[0], 5, "without its lock")
+        self.assertEqual(self.table(1, volume.split(":")[1]), "")
+        self.refused(1, f"pvesm deactivate {kept}", "sleep")
+        self.must(1, "kill $(cat /run/kept)")
+        wait_until(lambda: self.on(1, f"pvesm deactivate {kept}", timeout=120)[0] == 0, "node 1 lets go of what it was cut off from", 60, 0.2)
 
     def test_5_lvmlockd_is_killed_and_adopts(self):
         self.kill_lockd_and_adopt(LOCKD)
