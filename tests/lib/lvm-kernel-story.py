@@ -136,6 +136,7 @@ def thin():
         pvesm("add", "lvm", "thick", "--vgname", VG)
         thin_volumes()
         thin_room()
+        thin_full()
     thin_crashes()
 
 
@@ -193,6 +194,43 @@ def thin_room():
     pvesm("free", v)
     assert "POOL_DATA_FULL" not in codes()
     tell("a pool that is 85 % full and promised more than it has is told, with data and metadata; and no more when it is not")
+
+
+def guest(*words):
+    return run("/share/node/guest", *words)
+
+
+def thin_full():
+    """A guest that needs a block which its pool has not is stopped by QEMU, and goes on where it was once there is room."""
+    run("lvchange", "-qq", "--errorwhenfull", "y", VG + "/pool")  # at once, instead of after a minute
+    v, filler = made("alloc", "thin", "130", "", "4M"), made("alloc", "thin", "131", "", "200M")
+    disk = "/dev/contract/vm-130-disk-0"
+    for volume in (v, filler):
+        pvesm("activate", volume)
+    guest("start", "full", disk)
+    before = int(guest("counts", "full", disk))
+    guest("qmp", "full", "stop")
+    pvesm("snapshot", v, "before")  # what the guest writes next needs a block of its own
+    run("dd", "if=/dev/zero", "of=/dev/contract/vm-131-disk-0", "bs=1M", "oflag=direct", ok=False)
+    found = codes()
+    assert found["POOL_FULL"]["severity"] == found["POOL_DATA_FULL"]["severity"] == "error", found
+    guest("qmp", "full", "cont")
+    state = lambda: json.loads(guest("qmp", "full", "query-status"))["status"]
+    wait("QEMU stops the guest", lambda: state() == "io-error")
+    stood = int(guest("count", disk))
+    pvesm("deactivate", filler)
+    pvesm("free", filler)
+    wait("the pool has room", lambda: "POOL_FULL" not in codes())
+    guest("qmp", "full", "cont")
+    assert int(guest("counts", "full", disk)) > stood >= before and state() == "running"
+    guest("end", "full")
+    assert json.loads(guest("damage", disk)) == []
+    with open("/run/full.serial", encoding="ascii") as f:
+        assert "E" not in f.read(), "the guest saw an error"
+    pvesm("deactivate", v)
+    pvesm("delsnapshot", v, "before")
+    pvesm("free", v)
+    tell("a pool that is full is told as an error; its guest is stopped, sees no error, and goes on once there is room: nothing lost")
 
 
 def thin_crashes():

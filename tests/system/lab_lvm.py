@@ -51,7 +51,7 @@ class Lvm(LvmWords, Moves, LabCase):
         self.refused(1, f"{create} --force 1 --wipe-signature ext4", "swap")
         self.refused(1, f"{create} --wipe-signature swap", "--force")
         self.assertEqual([self.on(n, "vgs ibm")[0] for n in NODES], [5, 5, 5])
-        type(self).seconds = self.timed(1, f"{create} --force 1 --wipe-signature swap")
+        type(self).seconds = self.on_lun(1, NODES, f"{create} --force 1 --wipe-signature swap")
         self.tell("during", f"create-vg on three nodes took {self.seconds:.1f} s")
         for n in NODES:
             self.assertIn("dlm", self.must(n, "vgs --noheadings -o vg_lock_type ibm"))
@@ -210,8 +210,7 @@ class Lvm(LvmWords, Moves, LabCase):
         self.must(1, "pvesm vg start ibm", timeout=180)
         self.must(2, "test -d /sys/kernel/dlm/lvm_ibm")
         self.refused(1, "pvesm lun destroy-vg ibm", "storage 'ibm'")
-        self.all_paths(NODES)
-        self.must(1, f"pvesm lun extend-vg {OTHER} --vgname ibm", timeout=120)
+        self.on_lun(1, NODES, f"pvesm lun extend-vg {OTHER} --vgname ibm")
         self.assertEqual(self.must(2, "vgs --noheadings -o pv_count ibm"), "2")
         self.must(1, f"pvesm lun reduce-vg {OTHER} --vgname ibm", timeout=120)
         self.must(1, "pvesm remove ibm")

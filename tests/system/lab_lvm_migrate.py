@@ -26,10 +26,9 @@ DEATHS = [(who, step) for who in ("source", "target") for step in ("prepared", "
 WAIT_S = 300  # a storage's lock that a node held when it died lives for two minutes (Proxmox VE's rule), and all wait for it
 
 
-@only_soak("each node that dies has to boot again")
-class Migrate(LvmWords, Moves, LabCase):
-    KIND = "lm"
-    UP = ("--nodes", "3", "--luns", "1", "--size", "512", "--lock", "dlm", "--storaged")
+class Deaths(LvmWords, Moves, LabCase):
+    """What both lock managers have to do."""
+    LOCKING = ""
 
     @classmethod
     def bring_up(cls):
@@ -39,7 +38,7 @@ class Migrate(LvmWords, Moves, LabCase):
 
     def setUp(self):
         if self.on(1, "pvesm status --storage ibm")[0] != 0:
-            self.must(1, f"pvesm lun create-vg {WWID} --vgname ibm --locking dlm", timeout=240)
+            self.on_lun(1, (1, 2, 3), f"pvesm lun create-vg {WWID} --vgname ibm --locking {self.LOCKING}")
             self.must(1, "pvesm add lvm ibm --vgname ibm --shared 1", timeout=60)
         # After a path that was pulled or a node that died the storage may need a moment.
         wait_until(lambda: self.on(1, "pvesm status --storage ibm | grep -q ' active '", timeout=60)[0] == 0, "the storage is well", 120, 0.5)
@@ -47,7 +46,7 @@ class Migrate(LvmWords, Moves, LabCase):
         self.name = self.volume.split(":")[1]
         self.path = f"/dev/ibm/{self.name}"
 
-    def test_a_node_dies_on_the_way(self):
+    def nodes_die_on_the_way(self):
         seed = os.environ.get("SEED", str(os.getpid()))
         count = int(os.environ.get("DEATHS", scaled(50)))
         for i in range(count):
@@ -110,6 +109,24 @@ class Migrate(LvmWords, Moves, LabCase):
         self.fault("boot", victim)
         cluster.restart_storaged(self.lab, victim, f"--gone-after {GONE_S}")
         wait_until(lambda: self.on(victim, f"pvesm list ibm", timeout=WAIT_S)[0] == 0, f"node {victim} has the storage again", 120, 0.5)
+
+
+@only_soak("each node that dies has to boot again")
+class Dlm(Deaths):
+    KIND, LOCKING = "lm", "dlm"
+    UP = ("--nodes", "3", "--luns", "1", "--size", "512", "--lock", "dlm", "--storaged")
+
+    def test_a_node_dies_on_the_way(self):
+        self.nodes_die_on_the_way()
+
+
+@only_soak("each node that dies has to boot again, and the others wait until its leases are over")
+class Sanlock(Deaths):
+    KIND, LOCKING = "ln", "sanlock"
+    UP = ("--nodes", "3", "--luns", "1", "--size", "1024", "--lock", "sanlock", "--storaged")
+
+    def test_with_sanlock_a_node_dies_on_the_way(self):
+        self.nodes_die_on_the_way()
 
 
 if __name__ == "__main__":
