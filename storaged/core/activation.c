@@ -222,6 +222,9 @@ static void undo_entry(Activation *a, const struct storaged_error *refusal)
                 refused(a);
                 return;
         }
+        if (a->is_taken_over)
+                log_warning("volume '%s': its storage does not give it away yet, the lease is node '%s''s again: %s",
+                            a->volid, a->before.node, refusal->text);
         a->lease = a->before;
         store_begin(a, lease_run, work_done, refused);
 }

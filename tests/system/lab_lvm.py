@@ -141,7 +141,7 @@ class Lvm(LvmWords, Moves, LabCase):
         self.back_and_forth()
 
     def test_6_a_holder_without_power_loses_its_volume(self):
-        cluster.restart_storaged(self.lab, 1, "--gone-after 20")
+        cluster.restart_storaged(self.lab, 1, "--gone-after 10")
         volume = self.alloc(1, 105, "16M")
         self.must(3, f"pvesm activate {volume}")
         oracle = Oracle(self.lab, "lvm", f"/dev/ibm/{volume.split(':')[1]}", blocks=64)

@@ -18,7 +18,7 @@ from labmigrate import Moves
 from labkit import cluster, san
 
 WWID = os.path.basename(san.device(1))
-GONE_S = 20  # seconds until a node counts as gone; the product's own figure would only make the test longer
+GONE_S = 10  # seconds until a node counts as gone; the product's own figure would only make the test longer
 
 # Who dies, and at which step of a migration; each comes once before any comes again.
 DEATHS = [(who, step) for who in ("source", "target") for step in ("prepared", "activated", "moving", "committed")]
