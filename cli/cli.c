@@ -25,15 +25,13 @@ int cli_error(const char *fmt, ...)
 {
         AUTO(freep) char *text = NULL;
         va_list ap;
-        int n;
+        int r;
 
         va_start(ap, fmt);
-        n = vasprintf(&text, fmt, ap);
+        r = str_vprintf(&text, fmt, ap);
         va_end(ap);
-        if (n < 0) {
-                text = NULL;
+        if (r < 0)
                 return cli_oom();
-        }
         output_text(stderr, text);
         (void) fputc('\n', stderr);
         return CLI_FAILED;
@@ -57,13 +55,12 @@ int cli_param_error(Cli *c, const char *param, const char *fmt, ...)
 {
         AUTO(freep) char *text = NULL;
         va_list ap;
-        int n;
+        int r;
 
         va_start(ap, fmt);
-        n = vasprintf(&text, fmt, ap);
+        r = str_vprintf(&text, fmt, ap);
         va_end(ap);
-        if (n < 0) {
-                text = NULL;
+        if (r < 0) {
                 (void) cli_oom();
                 return CLI_USAGE;
         }

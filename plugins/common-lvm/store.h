@@ -97,5 +97,3 @@ int lvm_import_begin(Lvm *l, const struct storaged_import_spec *spec, STORAGED_V
                      char ret_name[static LVM_NAME_MAX], STORAGED_ERR);
 int lvm_export_raw(Lvm *l, const char *name, uint64_t bytes, Stream *s, STORAGED_ERR);
 int lvm_import_raw(Lvm *l, const char *name, uint64_t size, Stream *s, STORAGED_ERR);
-/* -EIO and the sentence: the stream ended early. */
-int lvm_refuse_short(Lvm *l, uint64_t got, uint64_t wanted, STORAGED_ERR);

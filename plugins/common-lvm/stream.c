@@ -84,12 +84,6 @@ int lvm_import_begin(Lvm *l, const struct storaged_import_spec *spec, STORAGED_V
         return 0;
 }
 
-int lvm_refuse_short(Lvm *l, uint64_t got, uint64_t wanted, struct storaged_error *err)
-{
-        return error_set(err, -EIO, "storage \"%s\": the stream ended after %llu of %llu bytes; nothing was kept",
-                         l->storage, (unsigned long long) got, (unsigned long long) wanted);
-}
-
 static int put(int fd, const char *buf, size_t n, uint64_t at)
 {
         if (stream_is_zero(buf, n) && at % 512 == 0 && n % 512 == 0 &&
@@ -136,7 +130,7 @@ int lvm_import_raw(Lvm *l, const char *name, uint64_t size, Stream *s, struct st
                 if (r < 0)
                         return r;
                 if (n < want)
-                        return lvm_refuse_short(l, at + n, size, err);
+                        return stream_refuse_short(s, at + n, size, err);
                 r = l->skips_zeroes ? put_data(fd, s->buf, n, at) : put(fd, s->buf, n, at);
                 at += n;
                 if (r < 0)

@@ -35,12 +35,6 @@ static bool is_accepted(const char *stream, uint32_t format)
         return false;
 }
 
-static int refuse_short(Stream *s, uint64_t got, uint64_t wanted, struct storaged_error *err)
-{
-        return error_set(err, -EIO, "storage \"%s\": the stream ended after %llu of %llu bytes; nothing was kept",
-                         s->fs->storage, (unsigned long long) got, (unsigned long long) wanted);
-}
-
 int import_write_sparse(int fd, const char *buf, size_t n, uint64_t offset)
 {
         for (size_t at = 0; at < n;) {
@@ -81,7 +75,7 @@ static int receive_file(FileStore *fs, NewFile *f, Stream *s, uint64_t size, str
                 if (r < 0 || n == want)
                         continue;
                 if (size != UINT64_MAX)
-                        return refuse_short(s, at, size, err);
+                        return stream_refuse_short(s, at, size, err);
                 break;
         }
         if (r == 0 && size == UINT64_MAX && ftruncate(fd, (off_t) at) < 0)
@@ -91,15 +85,11 @@ static int receive_file(FileStore *fs, NewFile *f, Stream *s, uint64_t size, str
         return r < 0 ? store_fail(fs, err, r, "write", f->rel) : 0;
 }
 
-/* What a guest saw, into an image of another format. */
-static int receive_guest_view(FileStore *fs, NewFile *f, Stream *s, uint64_t size, struct storaged_error *err)
+int import_guest_view(Stream *s, NbdImage *image, uint64_t size, struct storaged_error *err)
 {
-        AUTO(nbd_image_close) NbdImage image = { 0 };
         uint64_t at = 0;
-        int r = newfile_make_image(fs, f, (size + 511) / 512 * 512, err);
+        int r = 0;
 
-        if (r == 0)
-                r = nbd_image_open(fs, f->tmp.rel, layout_format_name(f->format), NULL, true, &image, err);
         while (r == 0 && at < size) {
                 size_t want = size - at < STREAM_CHUNK ? (size_t) (size - at) : STREAM_CHUNK, n, padded;
 
@@ -107,18 +97,29 @@ static int receive_guest_view(FileStore *fs, NewFile *f, Stream *s, uint64_t siz
                 if (r < 0)
                         return r;
                 if (n < want)
-                        return refuse_short(s, at + n, size, err);
+                        return stream_refuse_short(s, at + n, size, err);
                 padded = (n + 511) / 512 * 512;
                 memset(s->buf + n, 0, padded - n);
                 for (size_t k = 0; r == 0 && k < padded; k += STREAM_BLOCK) {
                         size_t len = padded - k < STREAM_BLOCK ? padded - k : STREAM_BLOCK;
 
                         if (!stream_is_zero(s->buf + k, len))
-                                r = nbd_image_write(&image, s->buf + k, len, at + k, err);
+                                r = nbd_image_write(image, s->buf + k, len, at + k, err);
                 }
                 at += n;
         }
-        return r < 0 ? r : nbd_image_flush(&image, err);
+        return r < 0 ? r : nbd_image_flush(image, err);
+}
+
+/* What a guest saw, into an image of another format. */
+static int receive_guest_view(FileStore *fs, NewFile *f, Stream *s, uint64_t size, struct storaged_error *err)
+{
+        AUTO(nbd_image_close) NbdImage image = { 0 };
+        int r = newfile_make_image(fs, f, (size + 511) / 512 * 512, err);
+
+        if (r == 0)
+                r = nbd_image_open(fs, f->tmp.rel, layout_format_name(f->format), NULL, true, &image, err);
+        return r < 0 ? r : import_guest_view(s, &image, size, err);
 }
 
 static int receive_tar(FileStore *fs, NewFile *f, Stream *s, struct storaged_error *err)

@@ -119,6 +119,12 @@ int stream_read_size(Stream *s, uint64_t *ret, struct storaged_error *err)
         return 0;
 }
 
+int stream_refuse_short(Stream *s, uint64_t got, uint64_t wanted, struct storaged_error *err)
+{
+        return error_set(err, -EIO, "storage \"%s\": the stream ended after %llu of %llu bytes; nothing was kept",
+                         s->fs->storage, (unsigned long long) got, (unsigned long long) wanted);
+}
+
 bool stream_is_zero(const void *data, size_t n)
 {
         const unsigned char *p = data;

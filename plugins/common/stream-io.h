@@ -21,4 +21,6 @@ int stream_write_size(Stream *s, uint64_t bytes, struct storaged_error *err);
 /* Up to n bytes into buf; fewer only at the end of the stream. */
 int stream_read(Stream *s, void *data, size_t n, size_t *ret_n, struct storaged_error *err);
 int stream_read_size(Stream *s, uint64_t *ret, struct storaged_error *err);
+/* -EIO and the sentence: it ended early. */
+int stream_refuse_short(Stream *s, uint64_t got, uint64_t wanted, struct storaged_error *err);
 bool stream_is_zero(const void *data, size_t n);

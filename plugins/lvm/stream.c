@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/export.h"
+#include "common/import.h"
 #include "common/nbd.h"
 #include "common/qemu-img.h"
 #include "common/stream-io.h"
@@ -98,7 +99,6 @@ static int import_qcow2(Lvm *l, const char *name, uint64_t size, Stream *s, stru
 {
         AUTO(nbd_image_close) NbdImage image = { 0 };
         char path[TREE_PATH_MAX], bytes[32];
-        uint64_t at = 0;
         int r;
 
         (void) snprintf(path, sizeof(path), "/dev/%s/%s", l->vg, name);
@@ -109,25 +109,7 @@ static int import_qcow2(Lvm *l, const char *name, uint64_t size, Stream *s, stru
                          "make", name, err);
         if (r == 0)
                 r = nbd_image_open(&l->fs, name, "qcow2", NULL, true, &image, err);
-        while (r == 0 && at < size) {
-                size_t want = size - at < STREAM_CHUNK ? (size_t) (size - at) : STREAM_CHUNK, n, padded;
-
-                r = stream_read(s, s->buf, want, &n, err);
-                if (r < 0)
-                        return r;
-                if (n < want)
-                        return lvm_refuse_short(l, at + n, size, err);
-                padded = (n + 511) / 512 * 512;
-                memset(s->buf + n, 0, padded - n);
-                for (size_t k = 0; r == 0 && k < padded; k += STREAM_BLOCK) {
-                        size_t len = padded - k < STREAM_BLOCK ? padded - k : STREAM_BLOCK;
-
-                        if (!stream_is_zero(s->buf + k, len))
-                                r = nbd_image_write(&image, s->buf + k, len, at + k, err);
-                }
-                at += n;
-        }
-        return r < 0 ? r : nbd_image_flush(&image, err);
+        return r < 0 ? r : import_guest_view(s, &image, size, err);
 }
 
 int lvm_import_stream(void *self, const struct storaged_import_spec *spec, STORAGED_VOL, int fd,

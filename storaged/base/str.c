@@ -18,20 +18,26 @@ bool str_ends_with(const char *s, const char *suffix)
         return n >= m && memcmp(s + n - m, suffix, m) == 0;
 }
 
-int str_printf(char **ret, const char *fmt, ...)
+int str_vprintf(char **ret, const char *fmt, va_list ap)
 {
-        va_list ap;
         char *s = NULL;
-        int n;
 
-        va_start(ap, fmt);
-        n = vasprintf(&s, fmt, ap);
-        va_end(ap);
-        if (n < 0)
+        if (vasprintf(&s, fmt, ap) < 0)
                 return -ENOMEM;
 
         *ret = s;
         return 0;
+}
+
+int str_printf(char **ret, const char *fmt, ...)
+{
+        va_list ap;
+        int r;
+
+        va_start(ap, fmt);
+        r = str_vprintf(ret, fmt, ap);
+        va_end(ap);
+        return r;
 }
 
 bool str_has_control(const char *s)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 /* Strings: comparison, printf into fresh memory, a growing buffer, lists of words. */
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -22,6 +23,7 @@ static inline const char *str_skip(const char *s, const char *prefix)
 
 bool str_ends_with(const char *s, const char *suffix);
 /* -ENOMEM or 0; *ret is the caller's to free. */
+int str_vprintf(char **ret, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 int str_printf(char **ret, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* True if `s` holds a byte below 0x20 or 0x7f. */
 bool str_has_control(const char *s);

@@ -31,6 +31,9 @@ typedef struct VolumeJob {
 
 /* Ends the job: answers if nobody has been answered yet, closes the task, gives the lock back, frees it. */
 void volume_job_end(VolumeJob *j, json_object *result, const struct storaged_error *err);
+/* What its worker tells and asks, with the job as userdata. */
+void volume_job_on_progress(void *userdata, uint64_t done, uint64_t total);
+int volume_job_on_ask(void *userdata, json_object *ret, struct storaged_error *err);
 /* Opens the task and, unless the caller waits for the result, answers with its UPID. -errno: the job must be ended. */
 int volume_job_open_task(VolumeJob *j, struct storaged_error *err);
 /* Asks the worker for `op` with the job's args; `done` gets the answer. */

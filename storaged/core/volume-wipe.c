@@ -27,22 +27,6 @@ static void end_with(VolumeJob *j, int code, const char *what)
         volume_job_end(j, NULL, &err);
 }
 
-static void on_progress(void *userdata, uint64_t done, uint64_t total)
-{
-        VolumeJob *j = userdata;
-
-        if (j->task)
-                task_progress(j->task, done, total);
-}
-
-static int on_ask(void *userdata, json_object *ret, struct storaged_error *err)
-{
-        const VolumeJob *j = userdata;
-        int r = j->lock ? cluster_lock_check(j->lock, err) : 0;
-
-        return r < 0 || !j->lock ? r : cluster_lock_identify(j->lock, ret);
-}
-
 /* Runs the action in a worker of its own; `volumes` may be NULL. */
 static int run(VolumeJob *j, const char *action, const char *volumes, uint64_t timeout_usec, worker_done_fn done,
                struct storaged_error *err)
@@ -54,8 +38,8 @@ static int run(VolumeJob *j, const char *action, const char *volumes, uint64_t t
                              .fd = -1,
                              .timeout_usec = timeout_usec,
                              .done = done,
-                             .progress = on_progress,
-                             .ask = on_ask,
+                             .progress = volume_job_on_progress,
+                             .ask = volume_job_on_ask,
                              .userdata = j };
         int r = volumes ? json_add_string(params, "volumes", volumes) : 0;
 

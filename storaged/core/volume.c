@@ -134,7 +134,7 @@ static void on_done(void *userdata, const char *body, size_t len, const struct s
                 job_answered(j, body, len, err);
 }
 
-static void on_progress(void *userdata, uint64_t done, uint64_t total)
+void volume_job_on_progress(void *userdata, uint64_t done, uint64_t total)
 {
         VolumeJob *j = userdata;
 
@@ -143,7 +143,7 @@ static void on_progress(void *userdata, uint64_t done, uint64_t total)
 }
 
 /* What was stopped for longer than its lock lives commits nothing. */
-static int on_ask(void *userdata, json_object *ret, struct storaged_error *err)
+int volume_job_on_ask(void *userdata, json_object *ret, struct storaged_error *err)
 {
         const VolumeJob *j = userdata;
         int r = j->lock ? cluster_lock_check(j->lock, err) : 0;
@@ -181,8 +181,8 @@ int volume_job_submit(VolumeJob *j, const char *op, worker_done_fn done, struct 
                              .timeout_usec = j->op->timeout_s * USEC_PER_SEC,
                              .is_pure = volume_op_has(j->op, OP_PURE),
                              .done = done,
-                             .progress = on_progress,
-                             .ask = on_ask,
+                             .progress = volume_job_on_progress,
+                             .ask = volume_job_on_ask,
                              .userdata = j };
         int fd, r;
 

@@ -17,17 +17,17 @@ enum volume_op {
         VOLUME_ROLLBACK,
         VOLUME_DELETE_SNAPSHOT, /* args: snapshot; task */
         VOLUME_LIST_SNAPSHOTS,
-        VOLUME_CLONE,          /* args: vmid, snapshot? → volid */
-        VOLUME_TEMPLATE,       /* → volid */
-        VOLUME_RENAME,         /* args: vmid, name? → volid */
-        VOLUME_EXPORT,         /* args: format, to (unix:///path), base?, snapshot?, with_snapshots?; task → UPID */
-        VOLUME_IMPORT,         /* args: format, from, allow_rename?, with_snapshots?, delete_snapshot?; task → UPID */
+        VOLUME_CLONE,    /* args: vmid, snapshot? → volid */
+        VOLUME_TEMPLATE, /* → volid */
+        VOLUME_RENAME,   /* args: vmid, name? → volid */
+        VOLUME_EXPORT,   /* args: format, to (unix:///path), base?, snapshot?, with_snapshots?; task → UPID */
+        VOLUME_IMPORT,   /* args: format, from, allow_rename?, with_snapshots?, delete_snapshot?; task → UPID */
         VOLUME_IMPORT_DIFFERENCE, /* args: those of import, base, snapshot?; on top of a volume that has `base` */
-        VOLUME_UPLOAD,         /* args: content, filename, path (spooled, removed afterwards); task → UPID */
-        VOLUME_SET_ATTRIBUTES, /* args: notes?, protected? */
-        VOLUME_COPY,           /* args: target (volid or storage); task → UPID */
-        VOLUME_HEALTH,         /* of the storage, no volname → array of findings */
-        VOLUME_REPAIR,         /* likewise; args: code?, dry_run? → array of findings */
+        VOLUME_UPLOAD,            /* args: content, filename, path (spooled, removed afterwards); task → UPID */
+        VOLUME_SET_ATTRIBUTES,    /* args: notes?, protected? */
+        VOLUME_COPY,              /* args: target (volid or storage); task → UPID */
+        VOLUME_HEALTH,            /* of the storage, no volname → array of findings */
+        VOLUME_REPAIR,            /* likewise; args: code?, dry_run? → array of findings */
         VOLUME_HANDOVER, /* args: step (prepare, commit, abort, recover), target?, life? → {"volume", "state", …} */
         VOLUME_OP_MAX,
 };

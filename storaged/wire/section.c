@@ -79,7 +79,6 @@ int section_file_warn(SectionFile *f, unsigned line, const char *fmt, ...)
         SectionWarning *w;
         char *text = NULL;
         va_list ap;
-        int n;
 
         if (f->n_warnings > SECTION_WARNINGS_MAX)
                 return 0;
@@ -95,10 +94,8 @@ int section_file_warn(SectionFile *f, unsigned line, const char *fmt, ...)
                 line = 0;
         } else {
                 va_start(ap, fmt);
-                n = vasprintf(&text, fmt, ap);
+                (void) str_vprintf(&text, fmt, ap);
                 va_end(ap);
-                if (n < 0)
-                        text = NULL;
         }
         if (!text)
                 return -ENOMEM;

@@ -13,32 +13,7 @@
 
 #include "base/fs.h"
 #include "core/guests.h"
-#include "tests/unit/scratch.h"
-
-typedef struct Fixture {
-        char root[SCRATCH_MAX];
-        Paths paths;
-} Fixture;
-
-static int setup(void **state)
-{
-        Fixture *f = calloc(1, sizeof(*f));
-
-        assert_non_null(scratch_make(f->root));
-        assert_int_equal(paths_init(&f->paths, f->root), 0);
-        *state = f;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        Fixture *f = *state;
-
-        (void) scratch_remove(f->root);
-        paths_deinit(&f->paths);
-        free(f);
-        return 0;
-}
+#include "tests/unit/core/paths-fixture.h"
 
 static void make(const Fixture *f, const char *dir, const char *name)
 {
