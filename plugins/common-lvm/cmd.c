@@ -8,7 +8,8 @@
  * is on (whatever devices the host's own LVM is limited to), no hints, no device list from udev, suspended devices are
  * left alone, no metadata backups on this node. They come with --config and not in a file, so that the host's own
  * lvm.conf goes on to count for all else. `--devices` is not used: after it the library's next command crashes
- * (2.03.16).
+ * (2.03.16). Without more LVM looks at every name below /dev before each command; where all devices of the VG are
+ * maps, those of device-mapper are enough.
  *
  * LVM has one exit status for all failures; which it was is found in what it said. Those texts are matched in one
  * table.
@@ -29,6 +30,7 @@
 #include "common-lvm/lockd.h"
 
 #define SAID_MAX 512
+#define MAPPER "/dev/mapper/"
 #define START_TRIES 40
 #define START_PAUSE_MSEC 500
 
@@ -104,11 +106,13 @@ void lvm_cmd_deinit(LvmCmd *c)
         c->handle = NULL;
         free(c->filter);
         c->filter = NULL;
+        c->is_mapped = false;
 }
 
 int lvm_cmd_limit(LvmCmd *c, const char *const *devices, size_t n)
 {
         AUTO(freep) char *filter = NULL;
+        bool is_mapped = n > 0;
         size_t size = 0;
         FILE *f;
 
@@ -117,6 +121,7 @@ int lvm_cmd_limit(LvmCmd *c, const char *const *devices, size_t n)
                 if (!f)
                         return -ENOMEM;
                 for (size_t i = 0; i < n; i++) {
+                        is_mapped = is_mapped && strncmp(devices[i], MAPPER, strlen(MAPPER)) == 0;
                         (void) fputs("\"a|^", f);
                         for (const char *s = devices[i]; *s;
                              s++) /* what could mean something in a pattern is any letter */
@@ -133,6 +138,7 @@ int lvm_cmd_limit(LvmCmd *c, const char *const *devices, size_t n)
         }
         free(c->filter);
         c->filter = TAKE(filter);
+        c->is_mapped = is_mapped;
         return 0;
 }
 
@@ -156,6 +162,8 @@ static int make_line(const LvmCmd *c, const char *fmt, va_list ap, char **ret)
                        "preferred_names=[\"^/dev/mapper/\"] scan_lvs=0 use_devicesfile=0");
         if (c->filter)
                 (void) fprintf(f, " filter=[%s]", c->filter);
+        if (c->is_mapped)
+                (void) fputs(" scan=[\"" MAPPER "\"]", f);
         (void) fprintf(f,
                        " } backup { backup=0 archive=0 } report { time_format=\"%%s\" } activation { monitoring=0 } "
                        "global { use_lvmlockd=%d }",

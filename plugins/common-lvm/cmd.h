@@ -11,6 +11,7 @@
 typedef struct LvmCmd {
         void *handle;     /* of liblvm2cmd; made by the first command */
         char *filter;     /* of `devices/filter`, quoted and comma separated; NULL: as the host is configured */
+        bool is_mapped;   /* all of `filter` are devices of device-mapper, so that LVM need not walk all of /dev */
         unsigned host_id; /* at sanlock; 0: as the host is configured */
         bool is_hosts;    /* as the host is configured, in all: to learn or change what it does by itself */
         bool is_unlocked; /* without lvmlockd: the last volume group of sanlock has gone, and the global lock with it */
