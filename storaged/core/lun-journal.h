@@ -6,7 +6,7 @@
  */
 #include "core/core.h"
 
-/* {"wwid", "step", "node", "user", "force", "gone", "places": {NODE: "H:C:T:L,…"}} */
+/* {"wwid", "step", "node", "user", "force", "gone", "flushed", "places": {NODE: "H:C:T:L,…"}} */
 int lun_journal_read(const Core *c, const char *wwid, json_object **ret, struct storaged_error *err); /* -ENOENT */
 int lun_journal_write(const Core *c, json_object *journal, struct storaged_error *err);
 int lun_journal_remove(const Core *c, const char *wwid, struct storaged_error *err);

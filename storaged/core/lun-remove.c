@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A LUN leaves the cluster: a transaction over all nodes, in the order that loses nothing (reference: os-brick, SM,
- * LXD): look    nothing uses it, on any node; every node answers block   no node gives it a map again flush   what is
- * in caches is written, the maps go delete  all disks with that WWID go, on all nodes unmap   the administrator takes
- * it away on the array; here the task ends prove   every node looks again where it was, and does not find it: then it
- * is gone The journal names the step to do next and is written before it. A step may be done again, so whoever reads
- * the journal after a crash goes on there. A refusal before the first map is gone takes everything back; later, the
- * only way is on.
+ * LXD):
+ *
+ *   look    nothing uses it, on any node; every node answers
+ *   block   no node gives it a map again
+ *   flush   what is in caches is written, the maps go
+ *   delete  all disks with that WWID go, on all nodes
+ *   unmap   the administrator takes it away on the array; here the task ends
+ *   prove   every node looks again where it was, and does not find it: then it is gone
+ *
+ * The journal names the step to do next and is written before it. Steps may be done again: who reads the journal after
+ * a crash begins with the block, for a node that has booted since has lost its hold and has its map back. Until all
+ * nodes have flushed a refusal takes everything back; later the only way is on, without a node that has died since: it
+ * had no map and nothing to write.
  */
 #include <errno.h>
 
@@ -19,8 +26,8 @@
 #include "core/task.h"
 #include "wire/json.h"
 
-#define FLUSH_TRIES 6u
-#define FLUSH_PAUSE_USEC (5 * USEC_PER_SEC)
+#define TRIES 6u
+#define PAUSE_USEC (5 * USEC_PER_SEC)
 #define RESUME_PAUSE_USEC (3 * USEC_PER_SEC)
 
 static void remove_go_on(LunJob *j);
@@ -59,6 +66,48 @@ static int journal_advance(LunJob *j, const char *step, struct storaged_error *e
         return lun_journal_write(j->core, j->journal, err);
 }
 
+/* --- nodes that died on the way */
+
+/* Gone by this side's word, and after it had flushed like all others. */
+static bool is_done_without(const LunJob *j, const NodeAnswer *a)
+{
+        const Member *m = membership_find(j->core->members, a->node);
+
+        return json_get_bool(j->journal, "flushed", false) && m && !m->is_online &&
+               membership_is_quorate(j->core->members);
+}
+
+static const NodeAnswer *find_failure(LunJob *j, const NodeAnswer *answers, size_t n)
+{
+        const NodeAnswer *first = NULL;
+
+        for (size_t i = 0; i < n; i++) {
+                if (answers[i].data)
+                        continue;
+                task_log(j->task, "%s", answers[i].err.text);
+                if (is_done_without(j, &answers[i]))
+                        task_log(j->task, "node '%s' had nothing of it left when it went: on without it",
+                                 answers[i].node);
+                else if (!first)
+                        first = &answers[i];
+        }
+        return first;
+}
+
+/* "all nodes", or " but n3, which is down" besides. */
+static void say_where(const LunJob *j, StrBuf *b)
+{
+        size_t n = 0, n_down = 0;
+        const Member *members = membership_get_members(j->core->members, &n);
+
+        strbuf_adds(b, "all nodes");
+        for (size_t i = 0; i < n; i++)
+                if (!members[i].is_online)
+                        strbuf_addf(b, "%s%s", n_down++ ? ", " : " but ", members[i].name);
+        if (n_down > 0)
+                strbuf_adds(b, n_down > 1 ? ", which are down" : ", which is down");
+}
+
 /* --- the ends */
 
 static void end_with(LunJob *j, const char *step, const char *message)
@@ -74,15 +123,18 @@ static void end_with(LunJob *j, const char *step, const char *message)
 static void on_unblocked(void *userdata, const NodeAnswer *answers, size_t n)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
+        AUTO(strbuf_deinit) StrBuf message = STRBUF_INIT;
         LunJob *j = userdata;
 
         (void) lun_job_find_failure(j, answers, n); /* a hold that stays on a dead node ends with its boot */
         if (j->failure.code < 0) {
                 err = j->failure;
                 lun_job_end(j, NULL, &err);
-        } else {
-                end_with(j, "gone", "the LUN is gone from all nodes");
+                return;
         }
+        strbuf_adds(&message, "the LUN is gone from ");
+        say_where(j, &message);
+        end_with(j, "gone", message.data ? message.data : "gone");
 }
 
 /* Nothing of it is left to do, in the journal and on the nodes. gone: for good; else all is as it was. */
@@ -134,13 +186,16 @@ static void on_step(void *userdata, const NodeAnswer *answers, size_t n)
         struct storaged_error err = STORAGED_ERROR_INIT;
         LunJob *j = userdata;
         const RemoveStep *s = step_find(json_get_string(j->journal, "step"));
-        const NodeAnswer *failed = lun_job_find_failure(j, answers, n);
+        const NodeAnswer *failed = find_failure(j, answers, n);
+        bool is_flushed = json_get_bool(j->journal, "flushed", false), is_flush = str_eq(s->name, "flush");
+        bool is_silent = failed && (failed->err.code == -EHOSTDOWN || failed->err.code == -ETIMEDOUT);
 
-        if (failed && str_eq(s->name, "flush") && ++j->tries < FLUSH_TRIES && failed->err.code != -EHOSTDOWN) {
-                lun_job_later(j, FLUSH_PAUSE_USEC, remove_go_on);
+        /* A map may be looked at for a moment; and that a node has died is known some seconds after its silence. */
+        if (failed && (is_silent ? is_flushed : is_flush) && ++j->tries < TRIES) {
+                lun_job_later(j, PAUSE_USEC, remove_go_on);
                 return;
         }
-        if (failed && (str_eq(s->name, "block") || str_eq(s->name, "flush"))) {
+        if (failed && !is_flushed && (is_flush || str_eq(s->name, "block"))) {
                 j->failure = failed->err;
                 task_log(j->task, "the removal is taken back");
                 forget(j, false);
@@ -158,6 +213,10 @@ static void on_step(void *userdata, const NodeAnswer *answers, size_t n)
                 }
         if (!s->next) {
                 forget(j, true);
+                return;
+        }
+        if (is_flush && !is_flushed && json_add_bool01(j->journal, "flushed", true) < 0) {
+                lun_job_fail(j, -ENOMEM, "out of memory");
                 return;
         }
         if (journal_advance(j, s->next, &err) < 0)
@@ -196,10 +255,13 @@ static void remove_go_on(LunJob *j)
                 return;
         }
         if (str_eq(step, "unmap") && !json_get_bool(j->journal, "gone", false)) {
-                end_with(j, "unmap",
-                         "removed from all nodes; now take the LUN away on the array, then run the same command again: "
-                         "it "
-                         "proves that the LUN is gone");
+                AUTO(strbuf_deinit) StrBuf message = STRBUF_INIT;
+
+                strbuf_adds(&message, "removed from ");
+                say_where(j, &message);
+                strbuf_adds(&message, "; now take the LUN away on the array, then run the same command again: it proves "
+                                      "that the LUN is gone");
+                end_with(j, "unmap", message.data ? message.data : "unmap");
                 return;
         }
         if (str_eq(step, "unmap")) { /* the array was first */
@@ -383,8 +445,14 @@ static void remove_run(LunJob *j)
                 lun_job_look(j, on_looked);
                 return;
         }
-        if (r >= 0 && str_eq(json_get_string(j->journal, "step"), "unmap"))
-                r = journal_advance(j, "prove", &err);
+        if (r >= 0) {
+                const char *step = json_get_string(j->journal, "step");
+
+                if (str_eq(step, "unmap"))
+                        r = journal_advance(j, "prove", &err);
+                else if (str_eq(step, "flush") || str_eq(step, "delete"))
+                        r = journal_advance(j, "block", &err);
+        }
         if (r < 0) {
                 lun_job_end(j, NULL, &err);
                 return;

@@ -320,6 +320,10 @@ while usable() != 4:
             self.restart(1, f"lun.remove.{dies_at}=kill")
             wait_until(lambda: self.on(1, "pgrep -x storaged")[0] != 0, f"the resumed removal to be killed before {dies_at}", 90, 0.5)
             self.tell("during", f"killed before {dies_at}; the journal says {self.step_of(wwid)}")
+        # Node 2 has booted meanwhile: it holds nothing, and has the map again.
+        devs = [p["dev"] for p in self.row(wwid, n=2)["nodes"]["n2"]["paths"]]
+        self.must(2, f"rm /run/storaged/held/{wwid}; multipath -a {wwid}; for d in {' '.join(devs)}; do multipathd del path $d; multipathd add path $d; done")
+        wait_until(lambda: self.on(2, f"dmsetup info {wwid}")[0] == 0, "the map of node 2", 60)
         self.restart(1)
         wait_until(lambda: self.step_of(wwid) == "unmap", "the removal to come to its end", 90, 0.5)
         self.assertIsNone(self.row(wwid, "--fresh"))

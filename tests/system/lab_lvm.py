@@ -70,7 +70,9 @@ class Lvm(LvmWords, Moves, LabCase):
 
     def test_2_the_storage_is_added_and_volumes_come_from_three_nodes(self):
         self.refused(1, "pvesm add lvm nosuch --vgname nosuch --shared 1", "nosuch")
-        self.must(1, "pvesm add lvm ibm --vgname ibm --shared 1", timeout=60)
+        self.must(1, "pvesm add multipath san")
+        self.refused(1, f"pvesm add lvm ibm --vgname ibm --base san:{OTHER} --shared 1", f"is on {WWID}, not on LUN {OTHER}")
+        self.must(1, f"pvesm add lvm ibm --vgname ibm --base san:{WWID} --shared 1", timeout=60)
         for n in NODES:
             wait_until(lambda n=n: "ibm" in self.must(n, "pvesm status"), f"storage on node {n}", 30, 0.2)
         per_node = 4
@@ -163,6 +165,57 @@ class Lvm(LvmWords, Moves, LabCase):
         self.must(3, f"pvesm deactivate {volume}")
         self.free(3, volume)
 
+    @only_soak("a node boots once more, with the /etc it had")
+    def test_6_b_a_node_dies_in_a_removal_and_boots_with_the_guard(self):
+        number, wwid = 3, san.wwid(3)
+        name, device = self.guests_have_lvm()
+        self.must(3, f"cp -a /etc/lvm /run/lvm.before; printf '{_OPEN}' > /etc/lvm/lvm.conf")
+        self.addCleanup(self.on, 3, "rm -rf /etc/lvm && cp -a /run/lvm.before /etc/lvm")
+        self.must(3, "vgchange -aay --sysinit")
+        self.assertIn("inner2-data", self.must(3, "dmsetup ls"), "the control: without the guard it is switched on")
+        self.must(3, "vgchange -q -an inner2")
+        self.assertIn(f"left out: {device}", self.must(3, "pvesm vg guard", timeout=60))
+        self.must(3, "mkdir -p /share/kept.3/etc /share/kept.3/var/lib; cp -a /etc/lvm /share/kept.3/etc; cp -a /var/lib/storaged /share/kept.3/var/lib")
+        self.addCleanup(self.on, 1, "rm -rf /share/kept.3")
+        # All nodes have written out their maps of another LUN, and none has deleted its paths, when node 3 dies for good.
+        self.fault("lun-add", number, 64)
+        self.must(1, "pvesm lun scan", timeout=120)
+        self.all_paths(NODES)
+        self.must(1, "pkill -9 -x storaged; while pgrep -x storaged > /dev/null; do sleep 0.1; done; STORAGED_FAULTS=lun.remove.delete=kill /share/node/storaged-up")
+        self.assertNotEqual(self.on(1, f"pvesm lun remove {wwid}", timeout=180)[0], 0)
+        step = lambda: json.loads(self.must(2, f"cat /etc/pve/priv/storaged/luns/{wwid}"))["step"]
+        self.assertEqual(step(), "delete")
+        self.fault("power-cut", 3)
+        self.must(1, "/share/node/storaged-up", timeout=120)
+        wait_until(lambda: step() == "unmap", "the removal to go on without node 3", 180, 0.5)
+        seen = lambda n: wwid in self.must(n, "pvesm lun list --fresh --output-format json", timeout=60)
+        self.assertFalse(seen(1) or seen(2))
+        self.fault("lun-remove", number)
+        said = self.must(2, f"pvesm lun remove {wwid}", timeout=180)
+        self.assertIn("gone from all nodes but n3, which is down", said)
+        self.tell("during", said.splitlines()[-1])
+        self.fault("boot", 3)
+        self.must(3, "test -e /run/lvm-at-boot.log")
+        self.assertNotIn("inner", self.must(3, "dmsetup ls; vgs"), self.must(3, "cat /run/lvm-at-boot.log"))
+        wait_until(lambda: self.state(3)[0] in ("active", "available") and not self.state(3)[1], "node 3 has the storage by itself", 120, 0.5)
+        self.assertFalse(seen(3))
+        self.assertEqual(self.active(3), [])
+        self.tell("after", "node 3 booted: nothing that guests have on their disks is seen or active, the storage is, and the LUN is not there")
+        self.must(3, "pvesm vg guard --off 1")
+        self.free(1, f"ibm:{name}")
+        self.must(1, f"vgremove -qfy inner2 && pvremove -qy {device}")
+
+    def guests_have_lvm(self):
+        """On a volume of the storage, and on a LUN that is a guest's as it is: (the volume's name, the LUN's device)."""
+        volume, device = self.alloc(1, 109, "16M"), san.device(2)
+        name = volume.split(":")[1]
+        guests = "--config 'devices { scan_lvs=1 global_filter=[\"a|.*|\"] } global { use_lvmlockd=0 }'"
+        self.must(1, f"pvesm activate {volume}")
+        for vg, disk in (("inner1", f"/dev/ibm/{name}"), ("inner2", device)):
+            self.must(1, f"vgcreate -q {vg} {disk} {guests} && lvcreate -qy -an -Zn -Wn -L 4M -n data {vg} {guests}")
+        self.must(1, f"pvesm deactivate {volume}")
+        return name, device
+
     def test_7_a_killed_lvmlockd_adopts_its_locks(self):
         self.kill_lockd_and_adopt("lvmlockd -g dlm -A 1; until lvmlockctl -i > /dev/null 2>&1; do sleep 0.1; done")
 
@@ -213,11 +266,14 @@ class Lvm(LvmWords, Moves, LabCase):
         self.on_lun(1, NODES, f"pvesm lun extend-vg {OTHER} --vgname ibm")
         self.assertEqual(self.must(2, "vgs --noheadings -o pv_count ibm"), "2")
         self.must(1, f"pvesm lun reduce-vg {OTHER} --vgname ibm", timeout=120)
-        self.must(1, "pvesm remove ibm")
+        self.must(1, "pvesm remove ibm && pvesm remove san")
         self.must(1, "pvesm lun destroy-vg ibm", timeout=180)
         self.assertEqual([self.on(n, "vgs ibm")[0] for n in NODES], [5, 5, 5])
         self.assertEqual(self.must(2, f"blkid -p {san.device(1)} || true"), "")
 
+
+# As a distribution has it: no filter, what is found at boot is switched on.
+_OPEN = "global {\\n use_lvmlockd = 1\\n event_activation = 0\\n use_lvmpolld = 0\\n}\\nactivation {\\n monitoring = 0\\n}\\n"
 
 _TIMES = r"""
 import http.client, json, socket, subprocess, time
