@@ -42,6 +42,7 @@ struct VgJob {
         char *nodes[NODES_MAX + 1]; /* all members, this one first */
         unsigned ids[NODES_MAX];    /* at sanlock */
         size_t n_nodes, at;         /* at: the node whose turn it is */
+        unsigned n_open;            /* parts of this step that have not ended */
         Task *task;
         ClusterLock *lock;
         struct storaged_error err;
@@ -69,17 +70,32 @@ static void job_end(VgJob *j, const struct storaged_error *err)
         job_free(j);
 }
 
-static void next(VgJob *j)
+/* A part of the step has ended; the last one goes on, or ends the job with the first failure. */
+static void part_end(VgJob *j, const struct storaged_error *err)
 {
+        struct storaged_error failure;
         VgStep step = *j->steps;
 
-        if (!step) {
-                job_end(j, NULL);
+        if (err && j->err.code == 0)
+                j->err = *err;
+        if (j->n_open > 1) {
+                j->n_open--;
+                return;
+        }
+        j->n_open = 0;
+        if (j->err.code < 0 || !step) {
+                failure = j->err;
+                job_end(j, failure.code < 0 ? &failure : NULL);
                 return;
         }
         j->steps++;
         j->at = 0;
         step(j);
+}
+
+static void next(VgJob *j)
+{
+        part_end(j, NULL);
 }
 
 static void fail(VgJob *j, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -91,7 +107,7 @@ static void fail(VgJob *j, int code, const char *fmt, ...)
         va_start(ap, fmt);
         (void) storaged_error_setv(&err, code, NULL, fmt, ap);
         va_end(ap);
-        job_end(j, &err);
+        part_end(j, &err);
 }
 
 /* --- one action on some nodes */
@@ -239,6 +255,14 @@ static void step_check_locking(VgJob *j)
         put(&h, "locking", j->locking);
         put(&h, "vgname", j->work == VG_CREATE ? j->vg : NULL); /* in one go: each question costs a worker's start */
         ask(j, NULL, "GET", &h, on_locking);
+}
+
+/* Both at a time: neither needs the other's answer, and each costs every node a worker's start. */
+static void step_check_new(VgJob *j)
+{
+        j->n_open = 2;
+        step_check_locking(j);
+        step_check_lun(j);
 }
 
 static void ask_info(VgJob *j, everywhere_fn fn)
@@ -453,8 +477,7 @@ static void step_find_device(VgJob *j)
         luns_query(j->core, LUNS_FRESH, on_device, j);
 }
 
-static const VgStep create_steps[] = { step_check_locking, step_check_lun,   step_host_ids,
-                                       step_make,          step_start_locks, NULL };
+static const VgStep create_steps[] = { step_check_new, step_host_ids, step_make, step_start_locks, NULL };
 static const VgStep extend_steps[] = { step_check_lun, step_make, NULL };
 static const VgStep reduce_steps[] = { step_find_device, step_make, NULL };
 static const VgStep destroy_steps[] = { step_check_storages, step_learn_locking, step_stop_others, step_make, NULL };

@@ -163,6 +163,23 @@ while usable() != 4:
         for n in NODES:
             self.assertEqual(self.must(n, f"blockdev --getsize64 {san.device(number)}"), str(128 << 20))
 
+    def test_resize_with_a_path_that_is_late_changes_nothing(self):
+        number, wwid = self.new_lun(64)
+        self.addCleanup(san.late_port_ends, self.lab, 2)
+        san.late_port(self.lab, 2, number)
+        wait_until(lambda: self.row(wwid, "--fresh")["nodes"]["n2"]["n_active"] == 5, "the fifth path of node 2", 60)
+        self.fault("lun-resize", number, 128)
+        status, said = self.on(1, f"pvesm lun resize {wwid} 2>&1", timeout=120)
+        self.assertNotEqual(status, 0)
+        self.assertRegex(said, "node n2: .*the map was left as it was")
+        for n in NODES:
+            self.assertEqual(self.must(n, f"blockdev --getsize64 {san.device(number)}"), str(64 << 20))
+        self.tell("during", said.splitlines()[-1])
+        san.late_port_follows(self.lab, number)
+        self.must(1, f"pvesm lun resize {wwid}", timeout=120)
+        for n in NODES:
+            self.assertEqual(self.must(n, f"blockdev --getsize64 {san.device(number)}"), str(128 << 20))
+
     def test_a_volume_group_grows_with_its_lun(self):
         number, wwid = self.new_lun(64)
         device = san.device(number)

@@ -178,7 +178,7 @@ class Lvm(LvmWords, Moves, LabCase):
         self.must(3, "mkdir -p /share/kept.3/etc /share/kept.3/var/lib; cp -a /etc/lvm /share/kept.3/etc; cp -a /var/lib/storaged /share/kept.3/var/lib")
         self.addCleanup(self.on, 1, "rm -rf /share/kept.3")
         # All nodes have written out their maps of another LUN, and none has deleted its paths, when node 3 dies for good.
-        self.fault("lun-add", number, 64)
+        self.fault("lun-add", number, number, 64)
         self.must(1, "pvesm lun scan", timeout=120)
         self.all_paths(NODES)
         self.must(1, "pkill -9 -x storaged; while pgrep -x storaged > /dev/null; do sleep 0.1; done; STORAGED_FAULTS=lun.remove.delete=kill /share/node/storaged-up")

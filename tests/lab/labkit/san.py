@@ -15,6 +15,7 @@ from . import net, node, server
 from .state import LabError, wait_for
 
 TARGET = "iqn.2026-01.lab:array"
+LATE = "iqn.2026-01.lab:late"  # late_port()
 SERVER = "tgtd"
 PATHS = len(net.PORTALS)
 ASKED_EVERY = 0.5  # seconds; a question takes a node 0.1 s, while it has to bring up what it is asked for
@@ -38,8 +39,15 @@ def _admin(lab, *args, check=True):
     return server.enter(lab, SERVER, ["tgtadm", "--lld", "iscsi", *args], check=check)
 
 
-def _lun(lab, op, number, *args, check=True):
-    return _admin(lab, "--mode", "logicalunit", "--op", op, "--tid", "1", "--lun", str(number), *args, check=check)
+def _lun(lab, op, number, *args, tid=1, check=True):
+    return _admin(lab, "--mode", "logicalunit", "--op", op, "--tid", str(tid), "--lun", str(number), *args, check=check)
+
+
+def _show(lab, tid, number, file, serial):
+    _lun(lab, "new", number, "-b", f"/share/luns/{file}", tid=tid)
+    # lbppbe=0: with 4K physical sectors a sanlock LV would need 1 GiB.
+    _lun(lab, "update", number, "--params",
+         f"vendor_id=LABARRAY,product_id=LUN,scsi_id=LAB{serial:05d},scsi_sn=SN{serial:08d},lbppbe=0", tid=tid)
 
 
 def up(lab):
@@ -59,7 +67,7 @@ def up(lab):
 
 def mapped(lab):
     """{number: serial} of the LUNs that the array shows now."""
-    out = _admin(lab, "--mode", "target", "--op", "show").stdout
+    out = _admin(lab, "--mode", "target", "--op", "show").stdout.partition("Target 2:")[0]
     return {int(n): int(serial) for n, serial in re.findall(r"LUN: (\d+)\n(?:(?! *LUN:).*\n)*? +SCSI SN: SN(\d+)", out)}
 
 
@@ -80,10 +88,7 @@ def add_lun(lab, number, serial=None, megabytes=1024):
     if not os.path.exists(path):
         with open(path, "wb") as f:
             f.truncate(megabytes << 20)
-    _lun(lab, "new", number, "-b", f"/share/luns/lun{serial}")
-    # lbppbe=0: with 4K physical sectors a sanlock LV would need 1 GiB.
-    _lun(lab, "update", number, "--params",
-         f"vendor_id=LABARRAY,product_id=LUN,scsi_id=LAB{serial:05d},scsi_sn=SN{serial:08d},lbppbe=0")
+    _show(lab, 1, number, f"lun{serial}", serial)
 
 
 def remove_lun(lab, number):
@@ -109,6 +114,30 @@ def resize_lun(lab, number, megabytes):
     with open(path, "r+b") as f:
         f.truncate(megabytes << 20)
     add_lun(lab, number, serial)
+
+
+def late_port(lab, n, serial):
+    """One more port of the array, which that node alone logs into: the same LUN, but what happens to it there comes when late_port_follows()."""
+    path = backing(lab, f"{serial}-late")
+    with open(path, "wb") as f:
+        f.truncate(os.path.getsize(backing(lab, serial)))
+    _admin(lab, "--mode", "target", "--op", "new", "--tid", "2", "-T", LATE)
+    _admin(lab, "--mode", "target", "--op", "bind", "--tid", "2", "-I", "ALL")
+    _show(lab, 2, 1, f"lun{serial}-late", serial)
+    node.must(lab, n, f"iscsiadm -m discovery -t st -p {net.PORTALS[0]} > /dev/null && iscsiadm -m node -T {LATE} -p {net.PORTALS[0]} -l > /dev/null", timeout=60)
+
+
+def late_port_follows(lab, serial):
+    """The late port shows the size that the others show."""
+    with open(backing(lab, f"{serial}-late"), "r+b") as f:
+        f.truncate(os.path.getsize(backing(lab, serial)))
+    wait_for("unmapping at the late port", lambda: _lun(lab, "delete", 1, tid=2, check=False).returncode == 0, 20)
+    _show(lab, 2, 1, f"lun{serial}-late", serial)
+
+
+def late_port_ends(lab, n):
+    node.execute(lab, n, f"iscsiadm -m node -T {LATE} -u; iscsiadm -m node -T {LATE} -o delete", timeout=60)
+    _admin(lab, "--mode", "target", "--op", "delete", "--tid", "2", "--force", check=False)
 
 
 def portal_off(lab, portal):
