@@ -450,6 +450,7 @@ Core *core_free(Core *c)
         (void) task_store_free(c->tasks);
         (void) cluster_locks_free(c->locks);
         (void) membership_free(c->members);
+        oneshot_drop_spare(c);
         (void) worker_pool_free(c->workers);
         (void) schema_free(c->schema);
         free(c->node);

@@ -62,6 +62,7 @@ typedef struct Core {
         bool is_config_unknown; /* it could not be read since the start */
         bool is_late;           /* the cluster file system did not answer at the start, nor since */
         WorkerPool *workers;
+        struct OneShot *spare;      /* core/oneshot.c */
         StorageTable *storages;     /* core/storage.h */
         TaskStore *tasks;           /* core/task.h */
         Membership *members;        /* cluster/membership.h */

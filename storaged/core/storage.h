@@ -37,6 +37,7 @@ typedef struct StorageCall {
         void (*log)(void *userdata, int level,
                     const char *text); /* of a worker of its own; besides the journal; or NULL */
         void *userdata;
+        bool is_one_of_many; /* of a one-shot without a storage: the worker waits some seconds for the next one */
 } StorageCall;
 
 int storage_table_new(StorageTable **ret, Core *c);
@@ -68,6 +69,8 @@ int oneshot_run(Core *c, const Type *type, const StorageConfig *s, const Storage
                 struct storaged_error *err);
 /* The work is asked to stop, then killed; `done` is called with -ECANCELED. */
 void oneshot_cancel(OneShot *o);
+/* The worker that waits for another call of its kind (StorageCall.is_one_of_many) is let go. */
+void oneshot_drop_spare(Core *c);
 
 /* Arguments of a worker's "start" for this storage (NULL: plugin only); new reference or NULL. */
 json_object *storage_start_args(Core *c, const StorageConfig *s);
