@@ -259,8 +259,9 @@ static void remove_go_on(LunJob *j)
 
                 strbuf_adds(&message, "removed from ");
                 say_where(j, &message);
-                strbuf_adds(&message, "; now take the LUN away on the array, then run the same command again: it proves "
-                                      "that the LUN is gone");
+                strbuf_adds(&message,
+                            "; now take the LUN away on the array, then run the same command again: it proves "
+                            "that the LUN is gone");
                 end_with(j, "unmap", message.data ? message.data : "unmap");
                 return;
         }

@@ -68,6 +68,24 @@ class Lvm(LvmWords, Moves, LabCase):
         self.tell("during", f"create-vg took {self.seconds:.1f} s, vgcreate and lock-start on three nodes {bare:.1f} s: {self.seconds - bare:+.1f} s")
         self.assertLess(self.seconds, bare + 20)  # 2 s are promised
 
+    @only_soak("a second group is made, shared and removed")
+    def test_1_c_a_group_without_locks_becomes_shared(self):
+        """As Proxmox VE makes them: leases alone stand between two nodes, and that is said; then LVM's locks do."""
+        self.must(1, f"pvesm lun create-vg {OTHER} --vgname two --locking none && pvesm add lvm two --vgname two --shared 1", timeout=240)
+        self.assertIn("VG_NOT_SHARED", self.must(2, "pvesm health two || true", timeout=60))
+        volume = re.search(r"'(\S+)'", self.must(1, "pvesm alloc two 100 '' 4M", timeout=120)).group(1)
+        self.must(1, f"pvesm activate {volume}", timeout=60)
+        self.refused(2, f"pvesm activate {volume}", "n1")
+        self.refused(1, "pvesm vg convert two --locking dlm", "is active on node n1")
+        self.must(1, f"pvesm deactivate {volume}; pvesm vg convert two --locking dlm", timeout=240)
+        for n in NODES:
+            self.must(n, "test -d /sys/kernel/dlm/lvm_two")
+        self.must(1, f"pvesm activate {volume}", timeout=60)
+        self.assertEqual(self.on(2, f"lvchange -aey two/{volume.split(':')[1]}", timeout=60)[0], 5, "LVM itself, now")
+        self.assertNotIn("VG_NOT_SHARED", self.must(2, "pvesm health two || true", timeout=60))
+        self.must(1, f"pvesm deactivate {volume} && pvesm free {volume} && pvesm remove two && pvesm lun destroy-vg two", timeout=240)
+        self.tell("during", "a group without locks: leases kept node 2 out, and doctor said what they are worth; after vg convert LVM itself refuses")
+
     def test_2_the_storage_is_added_and_volumes_come_from_three_nodes(self):
         self.refused(1, "pvesm add lvm nosuch --vgname nosuch --shared 1", "nosuch")
         self.must(1, "pvesm add multipath san")
