@@ -415,6 +415,7 @@ static const struct storaged_property p_volumes[] = { { .name = "volumes",
 #define SLOW STORAGED_ACTION_SLOW
 #define READ STORAGED_ACTION_READ
 #define STORAGE STORAGED_ACTION_STORAGE
+#define SERIES STORAGED_ACTION_SERIES
 
 static const struct {
         const char *name;
@@ -439,15 +440,15 @@ static const struct {
 const struct storaged_action lvm_actions[] = {
         { "doctor", "Whether this node's LVM keeps out of guests' disks.", READ, p_none },
         { "guard", "Limit this node's LVM to the disks of its own volume groups.", SLOW, guard_params },
-        { "lock-check", "Whether that lock manager can be used on this node.", READ, p_locking },
-        { "vg-info", "A volume group, and what is active of it on this node.", READ | SLOW, p_vg },
-        { "vg-create", "Make a volume group on an empty LUN.", SLOW, p_create },
+        { "lock-check", "Whether that lock manager can be used on this node.", READ | SERIES, p_locking },
+        { "vg-info", "A volume group, and what is active of it on this node.", READ | SLOW | SERIES, p_vg },
+        { "vg-create", "Make a volume group on an empty LUN.", SLOW | SERIES, p_create },
         { "vg-extend", "Add an empty LUN to a volume group.", SLOW, p_extend },
         { "vg-reduce", "Take a LUN without extents in use out of a volume group.", SLOW, p_device },
         { "vg-destroy", "Remove a volume group without volumes.", SLOW, p_vg },
-        { "vg-convert", "Change the lock type of a volume group.", SLOW, p_vg_locking },
-        { "lock-start", "Start the locks of a shared volume group on this node.", SLOW, p_vg_host },
-        { "lock-stop", "Stop them.", SLOW, p_vg },
+        { "vg-convert", "Change the lock type of a volume group.", SLOW | SERIES, p_vg_locking },
+        { "lock-start", "Start the locks of a shared volume group on this node.", SLOW | SERIES, p_vg_host },
+        { "lock-stop", "Stop them.", SLOW | SERIES, p_vg },
         { "pv-resize", "Take the new size of a LUN over into its volume group.", SLOW, p_device },
         { "cut-off", "Storage of the locks lost: let every I/O of this node to the volume group fail.", SLOW, p_vg },
         { "forget", "Drop what is left of a volume that another node removed or changed.", STORAGE, p_volume },

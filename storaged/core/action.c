@@ -151,7 +151,7 @@ static int job_start(ActionJob *j, const ActionCall *call, struct storaged_error
         if (is_long && !call->is_direct && open_task(j, call, err) < 0)
                 return err->code;
         worker.args = args;
-        worker.is_one_of_many = !s && !is_long;
+        worker.is_one_of_many = !s && !is_long && json_get_bool(action, "series", false);
         worker.userdata = j;
         worker.timeout_usec = is_long                                ? 0
                               : call->timeout_usec                   ? call->timeout_usec

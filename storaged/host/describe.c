@@ -158,6 +158,7 @@ static void add_actions(StrBuf *b, const struct storaged_action *a)
                 add_bool(b, "read", a->flags & STORAGED_ACTION_READ);
                 add_bool(b, "task", a->flags & STORAGED_ACTION_TASK);
                 add_bool(b, "slow", a->flags & STORAGED_ACTION_SLOW);
+                add_bool(b, "series", a->flags & STORAGED_ACTION_SERIES);
                 add_properties(b, "params", a->params);
                 jsonw_object_end(b);
         }

@@ -171,7 +171,7 @@ while usable() != 4:
         self.fault("lun-resize", number, 128)
         status, said = self.on(1, f"pvesm lun resize {wwid} 2>&1", timeout=120)
         self.assertNotEqual(status, 0)
-        self.assertRegex(said, "node n2: .*the map was left as it was")
+        self.assertRegex(said, "node n2: .*the map was left as it is")
         for n in NODES:
             self.assertEqual(self.must(n, f"blockdev --getsize64 {san.device(number)}"), str(64 << 20))
         self.tell("during", said.splitlines()[-1])

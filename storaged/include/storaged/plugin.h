@@ -198,6 +198,7 @@ enum storaged_action_flags {
         STORAGED_ACTION_TASK = 1 << 2, /* long: a task, in a worker of its own; log lines and progress are the task's */
         STORAGED_ACTION_SLOW =
                 1 << 3, /* not long enough for a task, but it may take minutes (locks of a volume group) */
+        STORAGED_ACTION_SERIES = 1 << 4, /* one of several in a row: the worker waits some seconds for the next */
 };
 
 struct storaged_action {
