@@ -163,6 +163,7 @@ while usable() != 4:
         for n in NODES:
             self.assertEqual(self.must(n, f"blockdev --getsize64 {san.device(number)}"), str(128 << 20))
 
+    @only_soak("one more port of the array comes and goes")
     def test_resize_with_a_path_that_is_late_changes_nothing(self):
         number, wwid = self.new_lun(64)
         self.addCleanup(san.late_port_ends, self.lab, 2)
