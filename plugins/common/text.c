@@ -43,7 +43,9 @@ int text_read(const char *path, size_t max, char **ret)
         }
         if (fd < 0 || fstat(fd, &st) < 0)
                 return -errno;
-        if (!S_ISREG(st.st_mode) || (uint64_t) st.st_size > max)
+        if (!S_ISREG(st.st_mode))
+                return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+        if ((uint64_t) st.st_size > max)
                 return -EFBIG;
         text = malloc((size_t) st.st_size + 1);
         if (!text)

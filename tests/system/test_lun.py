@@ -173,6 +173,13 @@ class Config(DaemonTest):
         self.write("multipath-overrides.conf", "devices {\n")
         wait_until(lambda: "has no end" in self.state().get("error", ""), "the refusal")
 
+    def test_what_could_not_be_put_back_is_not_replaced(self):
+        place = os.path.join(self.root, "etc/multipath/conf.d")
+        os.makedirs(os.path.join(place, "storaged-overrides.conf"))
+        self.write("multipath.cfg", "defaults: all\n\tpolling-interval 7\n")
+        wait_until(lambda: f"can't read the drop-ins in {place}: Is a directory" in self.state().get("error", ""), "the refusal")
+        self.assertEqual(os.listdir(place), ["storaged-overrides.conf"])
+
 
 if __name__ == "__main__":
     main()
