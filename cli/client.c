@@ -1,36 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Requests as the API takes them, over one connection that is kept for all of a command (cli/http.c). The answer is
- * parsed while it arrives, so that a list of ten thousand rows is a tree the moment its last byte is here.
+ * HTTP by libcurl, one connection kept for all requests of a command. The answer is parsed while it arrives,
+ * so that a list of ten thousand rows is a tree the moment its last byte is here. Waiting is in curl_multi_poll
+ * together with a descriptor of the caller's, which is how a signal ends a long poll.
  */
 #include "cli/client.h"
 
+#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/vec.h"
-#include "cli/http.h"
 
 #define DEPTH_MAX 32
+#define BUFFER_SIZE (256L << 10)
 
 struct Client {
         char *socket;  /* as the user knows it */
         char *address; /* as it is connected to */
         int dir_fd;    /* of a socket whose path is too long for the kernel */
         int interrupt_fd;
-        Http http;
+        CURLM *multi;
+        CURL *easy;
         json_tokener *tokener;
         json_object *body;
         int parse_error;
         bool wants_text;
         StrBuf text;
-        const Upload *upload; /* under way */
+        const Upload *upload;
 };
 
 void answer_deinit(Answer *a)
@@ -109,12 +110,15 @@ int client_new(Client **ret, const char *socket)
                 return -ENOMEM;
         c->dir_fd = -EBADF;
         c->interrupt_fd = -1;
-        c->http = HTTP_INIT;
         c->socket = strdup(socket);
         if (!c->socket || client_set_address(c) < 0)
                 return -ENOMEM;
+        if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK) /* no TLS, nothing to set up */
+                return -ENOMEM;
+        c->multi = curl_multi_init();
+        c->easy = curl_easy_init();
         c->tokener = json_tokener_new_ex(DEPTH_MAX);
-        if (!c->tokener)
+        if (!c->multi || !c->easy || !c->tokener)
                 return -ENOMEM;
 
         *ret = TAKE(c);
@@ -125,7 +129,10 @@ Client *client_free(Client *c)
 {
         if (!c)
                 return NULL;
-        http_deinit(&c->http);
+        if (c->easy)
+                curl_easy_cleanup(c->easy);
+        if (c->multi)
+                (void) curl_multi_cleanup(c->multi);
         if (c->tokener)
                 json_tokener_free(c->tokener);
         (void) json_object_put(c->body);
@@ -161,116 +168,130 @@ static void client_parse(Client *c, const char *data, size_t len)
         }
 }
 
-static void on_body(void *userdata, const char *data, size_t len)
+static size_t on_data(char *data, size_t size, size_t n, void *userdata)
 {
         Client *c = userdata;
 
         if (c->wants_text)
-                strbuf_add(&c->text, data, len);
+                strbuf_add(&c->text, data, size * n);
         else
-                client_parse(c, data, len);
+                client_parse(c, data, size * n);
+        return size * n;
 }
 
-static void on_sent(void *userdata, uint64_t done, uint64_t total)
+static int on_progress(void *userdata, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
 {
-        const Client *c = userdata;
+        Client *c = userdata;
 
-        c->upload->progress(c->upload->userdata, done, total);
-}
-
-/* --- a file that goes along (RFC 7578) */
-
-typedef struct Parts {
-        char boundary[48];
-        StrBuf before, after; /* the file */
-        int fd;
-        uint64_t bytes;
-} Parts;
-
-static void parts_deinit(Parts *p)
-{
-        strbuf_deinit(&p->before);
-        strbuf_deinit(&p->after);
-        closep(&p->fd);
-}
-
-static void add_field(Parts *p, const char *name, const char *value)
-{
-        if (value)
-                strbuf_addf(&p->before, "--%s\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%s\r\n",
-                            p->boundary, name, value);
-}
-
-static int parts_open(Parts *p, const Upload *u, struct storaged_error *err)
-{
-        struct stat st;
-
-        p->fd = open(u->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (p->fd < 0 || fstat(p->fd, &st) < 0 || !S_ISREG(st.st_mode))
-                return error_set_param(err, -ENOENT, "file", "can't read '%s'", u->path);
-        p->bytes = (uint64_t) st.st_size;
-        if (strpbrk(u->filename, "\r\n"))
-                return error_set_param(err, -EINVAL, "file", "'%s' can't be the name of a file there", u->filename);
+        (void) dltotal;
+        (void) dlnow;
+        if (c->upload && c->upload->progress && ultotal > 0)
+                c->upload->progress(c->upload->userdata, (uint64_t) ulnow, (uint64_t) ultotal);
         return 0;
 }
 
-static int parts_init(Parts *p, const Upload *u, struct storaged_error *err)
+static int add_field(curl_mime *mime, const char *name, const char *value)
 {
-        uint64_t random[2];
-        int r = parts_open(p, u, err);
+        curl_mimepart *part;
 
-        if (r < 0)
-                return r;
-        if (getrandom(random, sizeof(random), 0) != sizeof(random))
-                return error_set(err, -EIO, "no random numbers");
-        (void) snprintf(p->boundary, sizeof(p->boundary), "%016llx%016llx", (unsigned long long) random[0],
-                        (unsigned long long) random[1]);
-        add_field(p, "content", u->content);
-        add_field(p, "checksum", u->checksum);
-        add_field(p, "checksum-algorithm", u->checksum_algorithm);
-        strbuf_addf(&p->before, "--%s\r\nContent-Disposition: form-data; name=\"filename\"; filename=\"", p->boundary);
-        for (const char *s = u->filename; *s; s++) {
-                if (*s == '"' || *s == '\\')
-                        strbuf_addc(&p->before, '\\');
-                strbuf_addc(&p->before, *s);
-        }
-        strbuf_adds(&p->before, "\"\r\nContent-Type: application/octet-stream\r\n\r\n");
-        strbuf_addf(&p->after, "\r\n--%s--\r\n", p->boundary);
-        return strbuf_error(&p->before) < 0 || strbuf_error(&p->after) < 0 ? error_set(err, -ENOMEM, "out of memory")
-                                                                           : 0;
+        if (!value)
+                return 0;
+        part = curl_mime_addpart(mime);
+        if (!part || curl_mime_name(part, name) != CURLE_OK ||
+            curl_mime_data(part, value, CURL_ZERO_TERMINATED) != CURLE_OK)
+                return -ENOMEM;
+        return 0;
 }
 
-/* --- one request */
-
-/* Request line and headers; then the form, or what of the parts comes before the file. */
-static int add_head(StrBuf *b, const Request *rq, const Parts *parts)
+static int set_upload(Client *c, const Upload *u, curl_mime **ret, struct storaged_error *err)
 {
-        bool has_params = rq->params && rq->params->len > 0;
-        bool has_form = str_eq(rq->method, "POST") || str_eq(rq->method, "PUT"), has_query = has_params && !has_form;
-        uint64_t length = has_form && has_params ? rq->params->len : 0;
+        curl_mime *mime = curl_mime_init(c->easy);
+        curl_mimepart *part;
 
-        strbuf_addf(b, "%s /api2/json%s%s%s HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n", rq->method, rq->path,
-                    has_query ? "?" : "", has_query ? rq->params->data : "");
-        if (rq->upload) {
-                length = parts->before.len + parts->bytes + parts->after.len;
-                strbuf_addf(b, "Content-Type: multipart/form-data; boundary=%s\r\n", parts->boundary);
-        } else if (has_form) {
-                strbuf_adds(b, "Content-Type: application/x-www-form-urlencoded\r\n");
-        }
-        if (has_form)
-                strbuf_addf(b, "Content-Length: %llu\r\n", (unsigned long long) length);
-        strbuf_adds(b, "\r\n");
+        if (!mime)
+                return error_set(err, -ENOMEM, "out of memory");
+        *ret = mime; /* freed by the caller in any case */
+        if (add_field(mime, "content", u->content) < 0 || add_field(mime, "checksum", u->checksum) < 0 ||
+            add_field(mime, "checksum-algorithm", u->checksum_algorithm) < 0)
+                return error_set(err, -ENOMEM, "out of memory");
+        part = curl_mime_addpart(mime);
+        if (!part || curl_mime_name(part, "filename") != CURLE_OK)
+                return error_set(err, -ENOMEM, "out of memory");
+        if (curl_mime_filedata(part, u->path) != CURLE_OK)
+                return error_set_param(err, -ENOENT, "file", "can't read '%s'", u->path);
+        if (curl_mime_filename(part, u->filename) != CURLE_OK)
+                return error_set(err, -ENOMEM, "out of memory");
+        curl_easy_setopt(c->easy, CURLOPT_MIMEPOST, mime);
+        curl_easy_setopt(c->easy, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(c->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(c->easy, CURLOPT_XFERINFODATA, c);
+        return 0;
+}
+
+static int set_options(Client *c, const Request *rq, const char *url)
+{
+        const StrBuf *form = str_eq(rq->method, "POST") || str_eq(rq->method, "PUT") ? rq->params : NULL;
+
+        curl_easy_reset(c->easy); /* the connection stays */
+        curl_easy_setopt(c->easy, CURLOPT_UNIX_SOCKET_PATH, c->address);
+        curl_easy_setopt(c->easy, CURLOPT_URL, url);
+        curl_easy_setopt(c->easy, CURLOPT_PATH_AS_IS, 1L); /* what `..` means is the daemon's to say */
+        curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "http");
+        curl_easy_setopt(c->easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+        curl_easy_setopt(c->easy, CURLOPT_PROXY, "");
+        curl_easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
+        curl_easy_setopt(c->easy, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
+        curl_easy_setopt(c->easy, CURLOPT_WRITEFUNCTION, on_data);
+        curl_easy_setopt(c->easy, CURLOPT_WRITEDATA, c);
         if (rq->upload)
-                strbuf_add(b, parts->before.data, parts->before.len);
-        else if (has_form && has_params)
-                strbuf_add(b, rq->params->data, rq->params->len);
-        return strbuf_error(b);
+                return 0;
+        if (str_eq(rq->method, "POST") || str_eq(rq->method, "PUT")) {
+                curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE, form ? (long) form->len : 0L);
+                curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, form && form->data ? form->data : "");
+        }
+        if (curl_easy_setopt(c->easy, CURLOPT_CUSTOMREQUEST, rq->method) != CURLE_OK)
+                return -ENOMEM;
+        return 0;
 }
 
-static int check_result(Client *c, int status, Answer *ret, struct storaged_error *err)
+/* Until the transfer is over: its code; or -EINTR. */
+static int client_run(Client *c, CURLcode *ret)
 {
-        Answer a = { .status = status };
+        struct curl_waitfd wait = { .fd = c->interrupt_fd, .events = CURL_WAIT_POLLIN };
+        int running = 1, left;
+        CURLMsg *message;
 
+        for (;;) {
+                if (curl_multi_perform(c->multi, &running) != CURLM_OK)
+                        return -EIO;
+                while ((message = curl_multi_info_read(c->multi, &left)))
+                        if (message->msg == CURLMSG_DONE) {
+                                *ret = message->data.result;
+                                return 0;
+                        }
+                if (!running)
+                        return -EIO;
+                wait.revents = 0;
+                (void) curl_multi_poll(c->multi, c->interrupt_fd >= 0 ? &wait : NULL, c->interrupt_fd >= 0, 1000, NULL);
+                if (wait.revents)
+                        return -EINTR;
+        }
+}
+
+static int check_result(Client *c, CURLcode code, Answer *ret, struct storaged_error *err)
+{
+        Answer a = ANSWER_INIT;
+        long os_error = 0;
+
+        if (code == CURLE_COULDNT_CONNECT) {
+                (void) curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &os_error);
+                return error_set(err, os_error > 0 ? -(int) os_error : -ECONNREFUSED, "no answer on %s: %s", c->socket,
+                                 strerror(os_error > 0 ? (int) os_error : ECONNREFUSED));
+        }
+        if (code != CURLE_OK)
+                return error_set(err, -EPROTO, "the connection to storaged on %s broke: %s", c->socket,
+                                 curl_easy_strerror(code));
+        (void) curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &a.status);
         if (c->wants_text && a.status == 200) {
                 a.text_len = c->text.len;
                 a.text = strbuf_take(&c->text);
@@ -291,49 +312,50 @@ static int check_result(Client *c, int status, Answer *ret, struct storaged_erro
         return 0;
 }
 
-static int say_failure(const Client *c, int code, bool is_connected, struct storaged_error *err)
+static int client_perform(Client *c, const Request *rq, const char *url, curl_mime **mime, Answer *ret,
+                          struct storaged_error *err)
 {
-        if (code == -EINTR)
-                return error_set(err, code, "the request was given up: %s", strerror(-code));
-        if (!is_connected)
-                return error_set(err, code, "no answer on %s: %s", c->socket, strerror(-code));
-        return error_set(err, -EPROTO, "the connection to storaged on %s broke: %s", c->socket,
-                         code == -EPROTO ? "what it says is no HTTP" : strerror(-code));
+        CURLcode code = CURLE_OK;
+        int r;
+
+        if (set_options(c, rq, url) < 0)
+                return error_set(err, -ENOMEM, "out of memory");
+        if (rq->upload) {
+                r = set_upload(c, rq->upload, mime, err);
+                if (r < 0)
+                        return r;
+        }
+        if (curl_multi_add_handle(c->multi, c->easy) != CURLM_OK)
+                return error_set(err, -ENOMEM, "out of memory");
+        r = client_run(c, &code);
+        (void) curl_multi_remove_handle(c->multi, c->easy);
+        if (r < 0)
+                return error_set(err, r, "the request was given up: %s", strerror(-r));
+        return check_result(c, code, ret, err);
 }
 
 int client_call(Client *c, const Request *rq, Answer *ret, struct storaged_error *err)
 {
-        AUTO(parts_deinit) Parts parts = { .fd = -EBADF };
-        AUTO(strbuf_deinit) StrBuf head = STRBUF_INIT;
-        HttpCall call = { .address = c->address,
-                          .file_fd = -EBADF,
-                          .interrupt_fd = c->interrupt_fd,
-                          .on_body = on_body,
-                          .userdata = c };
-        bool is_connected = false;
-        int status = 0, r;
+        bool has_query =
+                rq->params && rq->params->len > 0 && (str_eq(rq->method, "GET") || str_eq(rq->method, "DELETE"));
+        AUTO(freep) char *url = NULL;
+        curl_mime *mime = NULL;
+        int r;
 
+        if ((rq->params && strbuf_error(rq->params) < 0) ||
+            str_printf(&url, "http://localhost/api2/json%s%s%s", rq->path, has_query ? "?" : "",
+                       has_query ? rq->params->data : "") < 0)
+                return error_set(err, -ENOMEM, "out of memory");
         json_tokener_reset(c->tokener);
         (void) json_object_put(TAKE(c->body));
         c->parse_error = 0;
+        c->upload = rq->upload;
         c->wants_text = rq->wants_text;
         strbuf_deinit(&c->text);
-        r = rq->upload ? parts_init(&parts, rq->upload, err) : 0;
-        if (r < 0)
-                return r;
-        if ((rq->params && strbuf_error(rq->params) < 0) || add_head(&head, rq, &parts) < 0)
-                return error_set(err, -ENOMEM, "out of memory");
-        call.head = head.data;
-        call.head_len = head.len;
-        if (rq->upload) {
-                call.file_fd = parts.fd;
-                call.file_bytes = parts.bytes;
-                call.tail = parts.after.data;
-                call.tail_len = parts.after.len;
-                call.on_sent = rq->upload->progress ? on_sent : NULL;
-                c->upload = rq->upload;
-        }
-        r = http_call(&c->http, &call, &status, &is_connected);
+
+        r = client_perform(c, rq, url, &mime, ret, err);
+
         c->upload = NULL;
-        return r < 0 ? say_failure(c, r, is_connected, err) : check_result(c, status, ret, err);
+        curl_mime_free(mime);
+        return r;
 }
