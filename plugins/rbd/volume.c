@@ -48,11 +48,14 @@ typedef struct Scan {
         int result;
 } Scan;
 
-static int scan_hear(Scan *scan, Names *l)
+/* `r`: of the request. If it failed there are no keys to ask for, only their place to be given back. */
+static int scan_hear(Scan *scan, int r, Names *l)
 {
         char *key = NULL, *value = NULL;
         size_t n = 0;
-        int r = scan->result;
+
+        if (r >= 0)
+                r = scan->result;
 
         while (r >= 0 && scan->keys && rados_omap_get_next(scan->keys, &key, &value, &n) == 0 && key) {
                 if (strlen(key) < sizeof(scan->after))
@@ -78,9 +81,7 @@ static int scans_read(RbdStore *s, Scan *scans, size_t n, Names *l)
         r = rados_read_op_operate(op, s->io, "rbd_directory", 0);
         rados_release_read_op(op);
         for (size_t i = 0; i < n; i++) {
-                int k = scan_hear(&scans[i], l);
-
-                r = r >= 0 && k < 0 ? k : r;
+                r = scan_hear(&scans[i], r, l);
                 more |= scans[i].more;
         }
         return r < 0 ? r : more != 0;
