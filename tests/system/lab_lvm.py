@@ -186,7 +186,7 @@ class Lvm(LvmWords, Moves, LabCase):
     @only_soak("a node boots once more, with the /etc it had")
     def test_6_b_a_node_dies_in_a_removal_and_boots_with_the_guard(self):
         number, wwid = 3, san.wwid(3)
-        name, device = self.guests_have_lvm()
+        self.guests_have_lvm()
         self.must(3, f"cp -a /etc/lvm /run/lvm.before; printf '{_OPEN}' > /etc/lvm/lvm.conf")
         self.addCleanup(self.on, 3, "rm -rf /etc/lvm && cp -a /run/lvm.before /etc/lvm")
         self.must(3, "vgchange -aay --sysinit")
@@ -220,19 +220,18 @@ class Lvm(LvmWords, Moves, LabCase):
         self.assertEqual(self.active(3), [])
         self.tell("after", "node 3 booted: nothing that guests have on their disks is seen or active, the storage is, and the LUN is not there")
         self.must(3, "pvesm vg guard --off 1")
-        self.free(1, f"ibm:{name}")
-        self.must(1, f"vgremove -qfy inner2 && pvremove -qy {device}")
 
     def guests_have_lvm(self):
-        """On a volume of the storage, and on a LUN that is a guest's as it is: (the volume's name, the LUN's device)."""
+        """On a volume of the storage, and on a LUN that is a guest's as it is."""
         volume, device = self.alloc(1, 109, "16M"), san.device(2)
         name = volume.split(":")[1]
+        self.addCleanup(self.free, 1, volume)
+        self.addCleanup(self.on, 1, f"vgremove -qfy inner2; pvremove -qy {device}")
         guests = "--config 'devices { scan_lvs=1 global_filter=[\"a|.*|\"] } global { use_lvmlockd=0 }'"
         self.must(1, f"pvesm activate {volume}")
         for vg, disk in (("inner1", f"/dev/ibm/{name}"), ("inner2", device)):
             self.must(1, f"vgcreate -q {vg} {disk} {guests} && lvcreate -qy -an -Zn -Wn -L 4M -n data {vg} {guests}")
         self.must(1, f"pvesm deactivate {volume}")
-        return name, device
 
     def test_7_a_killed_lvmlockd_adopts_its_locks(self):
         self.kill_lockd_and_adopt("lvmlockd -g dlm -A 1; until lvmlockctl -i > /dev/null 2>&1; do sleep 0.1; done")
