@@ -187,8 +187,8 @@ class Lvm(LvmWords, Moves, LabCase):
     def test_6_b_a_node_dies_in_a_removal_and_boots_with_the_guard(self):
         number, wwid = 3, san.wwid(3)
         self.guests_have_lvm()
-        self.must(3, f"cp -a /etc/lvm /run/lvm.before; printf '{_OPEN}' > /etc/lvm/lvm.conf")
-        self.addCleanup(self.on, 3, "rm -rf /etc/lvm && cp -a /run/lvm.before /etc/lvm")
+        self.must(3, f"rm -rf /share/lvm.before; cp -a /etc/lvm /share/lvm.before; printf '{_OPEN}' > /etc/lvm/lvm.conf")
+        self.addCleanup(self.on, 3, "rm -rf /etc/lvm && cp -a /share/lvm.before /etc/lvm")
         self.must(3, "vgchange -aay --sysinit")
         self.assertIn("inner2-data", self.must(3, "dmsetup ls"), "the control: without the guard it is switched on")
         self.must(3, "vgchange -q -an inner2")
