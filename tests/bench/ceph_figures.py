@@ -98,8 +98,7 @@ def first_commands(b, d, wrapper):
         for pid in d.workers():
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not d.workers(), "the workers are gone")
-        for _ in range(3):  # turns of its loop, in which storaged learns of that too
-            d.get("/version")
+        wait_until(lambda d=d: all(f"{s}: the worker was killed" in d.log for s in ("few", "bench")), "storaged knows it")
         times.append(b.command(d, "list", "few"))
     return d, times
 
