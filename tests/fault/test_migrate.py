@@ -290,7 +290,7 @@ class Kill(Nodes):
         "commit_by_a_third": [("n1", "activate"), ("n1", "prepare"), ("n2", "activate"), ("n3", "commit"), ("n2", "deactivate")],
         "abort_by_a_third": [("n1", "activate"), ("n1", "prepare"), ("n2", "activate"), ("n3", "abort"), ("n1", "deactivate")],
     }
-    STEPS_OF_A_THIRD = ("lock.acquired", "ticket.before-write", "ticket.after-write", "lock.before-release")
+    STEPS_OF_A_THIRD = ("lock.acquired", "ticket.before-write", "ticket.after-write")
 
     def do(self, node, verb):
         """"well", "refused", or "died"."""

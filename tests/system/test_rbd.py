@@ -15,7 +15,10 @@ FAULTS = ["rbd.alloc.before", "rbd.alloc.created", "rbd.resize.before", "rbd.fre
 
 class Volumes(CephTest):
     def test_life_of_a_volume(self):
-        self.add_rbd()
+        pool = self.add_rbd()
+        identity = self.d.post("/nodes/n1/identity", storage="kube")  # what the nodes compare before they accept it
+        known = self.python("print(cluster.get_fsid(), cluster.pool_lookup(sys.argv[1]), sep='/')", pool).stdout.strip()
+        self.assertEqual((identity["kind"], identity["id"]), ("ceph-pool", known))
         volid = self.d.alloc("kube", vmid=100, size="4096")
         self.assertEqual(volid, "kube:vm-100-disk-0")
         self.assertEqual(self.d.alloc("kube", vmid=100, size="4096"), "kube:vm-100-disk-1")
