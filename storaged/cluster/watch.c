@@ -2,8 +2,9 @@
 /*
  * The watch on the cluster directory. Three states: SUBSCRIBED to clusterfs, POLLING the .version of another FUSE file
  * system (pmxcfs), or QUIET on a plain directory, where inotify tells all there is. A lost subscription is tried again
- * with growing pauses, and what may have been missed is told as "anything". The invariant: on a plain directory there
- * is no timer, so that an idle daemon stays silent.
+ * with growing pauses, and what may have been missed is told as "anything". .version is read beside the loop
+ * (base/offload.c), with patience: on a busy machine an answer takes longer than the loop could wait. The invariant: on
+ * a plain directory there is no timer, so that an idle daemon stays silent.
  */
 #include "cluster/watch.h"
 
@@ -22,10 +23,15 @@
 #include "base/digest.h"
 #include "base/fs.h"
 #include "base/mounts.h"
+#include "base/offload.h"
 #include "base/str.h"
 
 #define POLL_USEC (500 * USEC_PER_MSEC) /* a change must be acted upon within a second */
+/* .version is asked anew each time, but names and files may come out of the kernel's caches, for a second (FUSE's
+ * default) or until they are invalidated: what was seen at once may be the old one. So a change is told again. */
+#define N_TOLD_AGAIN 2
 #define RETRY_USEC (USEC_PER_SEC / 4)
+#define END_WAIT_USEC USEC_PER_SEC
 #define RETRY_USEC_MAX (10 * USEC_PER_SEC)
 #define PACKET_MAX 8192
 #define VERSION_MAX (1u << 20)
@@ -39,7 +45,13 @@ struct Watch {
         sd_event_source *io, *timer;
         uint64_t pause;
         bool was_subscribed;
+        unsigned n_again;             /* polls that tell in any case */
         char digest[DIGEST_SHA1_HEX]; /* of .version as it was seen last */
+        Offload *offload;             /* NULL until the first poll */
+        OffloadJob poll;
+        bool is_polling;
+        int result;                /* of the poll */
+        char now[DIGEST_SHA1_HEX]; /* what it saw */
 };
 
 static void arm(Watch *w, uint64_t usec)
@@ -107,20 +119,46 @@ static int subscribe(Watch *w)
         return 0;
 }
 
-/* True: it differs from what was seen last. */
-static bool version_has_changed(Watch *w)
+/* In the thread, or at the start. */
+static void poll_run(OffloadJob *job)
 {
         AUTO(freep) char *text = NULL;
-        char digest[DIGEST_SHA1_HEX];
+        Watch *w = job->userdata;
         size_t len = 0;
 
-        if (fs_glance_file(w->version, VERSION_MAX, &text, &len) < 0)
+        w->result = fs_read_file(w->version, VERSION_MAX, &text, &len);
+        if (w->result >= 0)
+                digest_sha1_hex(text, len, w->now);
+}
+
+/* True: it differs from what was seen last. */
+static bool poll_take(Watch *w)
+{
+        if (w->result < 0 || str_eq(w->now, w->digest))
                 return false;
-        digest_sha1_hex(text, len, digest);
-        if (str_eq(digest, w->digest))
-                return false;
-        memcpy(w->digest, digest, sizeof(digest));
+        memcpy(w->digest, w->now, sizeof(w->digest));
         return true;
+}
+
+static void poll_done(OffloadJob *job)
+{
+        Watch *w = job->userdata;
+        bool has_changed = poll_take(w);
+
+        w->is_polling = false;
+        if (has_changed || w->n_again > 0)
+                w->fn(w->userdata, NULL);
+        w->n_again = has_changed ? N_TOLD_AGAIN : w->n_again > 0 ? w->n_again - 1 : 0;
+        arm(w, POLL_USEC);
+}
+
+static void poll_begin(Watch *w)
+{
+        w->is_polling = true;
+        if ((!w->offload && offload_new(&w->offload, w->event) < 0) || offload_submit(w->offload, &w->poll) < 0) {
+                w->is_polling = false;
+                arm(w, POLL_USEC);
+        }
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -128,15 +166,15 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         Watch *w = userdata;
 
         (void) source, (void) usec;
+        if (w->is_polling)
+                return 0;
         if (subscribe(w) == 0) {
                 w->fn(w->userdata, NULL); /* what came meanwhile was told to nobody */
         } else if (w->was_subscribed) {
                 w->pause = w->pause * 2 < RETRY_USEC_MAX ? w->pause * 2 : RETRY_USEC_MAX;
                 arm(w, w->pause);
         } else {
-                if (version_has_changed(w))
-                        w->fn(w->userdata, NULL);
-                arm(w, POLL_USEC);
+                poll_begin(w);
         }
         return 0;
 }
@@ -152,6 +190,7 @@ int watch_new(Watch **ret, const char *cluster, const char *socket, sd_event *ev
         w->event = sd_event_ref(event);
         w->fn = fn;
         w->userdata = userdata;
+        w->poll = (OffloadJob){ .run = poll_run, .done = poll_done, .userdata = w };
         w->cluster = strdup(cluster);
         w->socket = strdup(socket);
         r = str_printf(&w->version, "%s/.version", cluster);
@@ -162,7 +201,9 @@ int watch_new(Watch **ret, const char *cluster, const char *socket, sd_event *ev
                 return r;
         (void) sd_event_source_set_enabled(w->timer, SD_EVENT_OFF);
         if (subscribe(w) < 0 && mounts_is_fuse(cluster) > 0) {
-                (void) version_has_changed(w);
+                poll_run(&w->poll);
+                w->n_again = N_TOLD_AGAIN; /* whatever was read before may be older */
+                (void) poll_take(w);
                 arm(w, POLL_USEC);
         }
         *ret = TAKE(w);
@@ -180,6 +221,8 @@ Watch *watch_free(Watch *w)
                 return NULL;
         unsubscribe(w);
         w->timer = sd_event_source_disable_unref(w->timer);
+        if (offload_end(w->offload, END_WAIT_USEC))
+                return NULL; /* the thread's, which hangs */
         (void) sd_event_unref(w->event);
         free(w->cluster);
         free(w->socket);
