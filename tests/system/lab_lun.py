@@ -203,6 +203,29 @@ while usable() != 4:
         self.assertEqual(self.must(1, "lvs --noheadings -o lv_name vgrow"), "keep")
         self.tell("during", f"LUN {number} and its volume group grew from 64 to 128 MiB, the group once, after all paths of both nodes")
 
+    @only_soak("one more port of the array comes and goes, which shows another LUN to one node alone")
+    def test_two_groups_of_one_name_are_not_one_storage(self):
+        number, wwid = self.new_lun()
+        other = number + 50
+        with open(san.backing(self.lab, other), "wb") as f:
+            f.truncate(64 << 20)
+        self.must(1, f"vgcreate -q --setautoactivation n vtwin {san.device(number)}")
+        self.addCleanup(self.on, 1, f"vgremove -qy vtwin; pvremove -qy {san.device(number)}")
+        san.forget(self.lab, 2, number)
+        self.addCleanup(san.late_port_ends, self.lab, 2)
+        san.late_port(self.lab, 2, other)
+        wait_until(lambda: self.on(2, f"test -b {san.device(other)}")[0] == 0, "node 2 to have a LUN of its own", 60)
+        self.must(2, f"vgcreate -q --setautoactivation n vtwin {san.device(other)}")
+        self.addCleanup(self.on, 2, f"vgremove -qy vtwin; pvremove -qy {san.device(other)}; /share/node/san-forget {san.wwid(other)}")
+        mine, theirs = (self.must(n, "vgs --noheadings -o vg_uuid vtwin").strip() for n in NODES)
+        self.assertNotEqual(mine, theirs)
+        status, said = self.on(1, "pvesm add lvm twin --vgname vtwin --shared 1 2>&1", timeout=60)
+        self.assertNotEqual(status, 0, said)
+        for word in ("n2", mine, theirs):
+            self.assertIn(word, said)
+        self.assertNotIn("twin", self.must(1, "pvesm status"))
+        self.tell("during", said.splitlines()[-1])
+
     # --- udev
 
     def properties(self, n, path):
