@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * From applied to answered: the database is written, confirmations are counted, and whoever waits gets an answer. A
- * change is answered with success only when it is stored here and confirmed by enough others, in the order applied.
+ * change is answered with success only when it is stored here and confirmed by enough others, in the order applied;
+ * with
+ * --sync normal, if there are others, when it is applied.
  */
 #include "clusterfs/engine-parts.h"
 
@@ -33,6 +35,20 @@ static size_t acks_needed(const Engine *e)
 static uint64_t stored_index(const Engine *e)
 {
         return db_is_idle(e->db) && db_error(e->db) == 0 && !e->state_dirty ? e->tree->version.index : e->stored_index;
+}
+
+/*
+ * With --sync normal nobody waits for this node's database either, if there are other members: Corosync has ordered the
+ * change and delivers it to them, also if this daemon dies now, and it gets it back from them.
+ */
+static bool waits_for_store(const Engine *e)
+{
+        if (e->options.is_full || e->phase != PHASE_ACTIVE)
+                return true;
+        for (size_t i = 0; i < e->peers.n; i++)
+                if (e->peers.items[i].is_admitted && e->peers.items[i].member.nodeid != engine_nodeid(e))
+                        return false;
+        return true;
 }
 
 static bool is_confirmed(const Engine *e, uint64_t index)
@@ -140,7 +156,7 @@ void engine_answer(Engine *e)
         while (e->applied.first) {
                 Change *c = e->applied.first;
 
-                if (c->ticket > e->committed)
+                if (c->ticket > e->committed && waits_for_store(e))
                         return;
                 if (!is_acked(e, c)) {
                         engine_arm_retry(e, ACK_PATIENCE_USEC);
@@ -225,7 +241,7 @@ static void flush_db(Engine *e)
         do {
                 if (db_error(e->db) < 0 && e->phase != PHASE_LOCAL)
                         return;
-                if (e->applied.first || e->ack_owed)
+                if ((e->applied.first && waits_for_store(e)) || e->ack_owed)
                         begin_batch(e);
                 else if (db_n_pending(e->db) > 0)
                         engine_arm_retry(e, STORE_LATER_USEC);

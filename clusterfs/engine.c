@@ -12,9 +12,9 @@
  * old term; nobody applies them; their senders send them again.
  *
  * The invariants: two ACTIVE nodes that applied the same index hold the same tree; a term begins only in a quorate
- * configuration that has a majority of daemons; an answer of success is given after the change is in this node's
- * database and, with --sync full, in those of so many nodes that every later quorate configuration has one of them; and
- * with --sync full nobody sends changes in a term before so many nodes have stored that it began.
+ * configuration that has a majority of daemons; with --sync full an answer of success is given after the change is in
+ * the databases of this node and of so many others that every later quorate configuration has one of them, and nobody
+ * sends changes in a term before so many nodes have stored that it began.
  */
 #include "clusterfs/engine.h"
 

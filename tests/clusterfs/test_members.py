@@ -38,6 +38,21 @@ class Members(ClusterCase):
         self.whole()
         assert get(c[2].path("alone")) == "after"
 
+    def test_with_sync_normal_a_killed_daemon_gets_back_what_it_acknowledged(self):
+        """The last of it may be in no database of its own node yet."""
+        c = self.c
+        c[0].stop_fs()
+        c[0].start_fs("--sync", "normal")
+        self.whole()
+        names = [f"normal{i}" for i in range(100)]
+        for name in names:
+            put(c[0].path(name), name)
+        c[0].stop_fs(signal.SIGKILL)
+        c[0].start_fs()
+        self.whole()
+        for n in c.nodes:
+            assert [get(n.path(name)) for name in names] == names
+
     def test_frozen_daemon_does_not_stop_a_change_of_members(self):
         """n3 hangs, n2 is restarted: a new configuration that n3 never answers to."""
         c = self.c
