@@ -44,8 +44,17 @@ int lock_dir_init(LockDir *d, const char *cluster_dir, const char *state_dir, co
         return r;
 }
 
+static void note_close(LockDir *d)
+{
+        closep(&d->note_fd);
+        d->note_fd = -EBADF;
+}
+
 void lock_dir_deinit(LockDir *d)
 {
+        if (d->note_fd >= 0 && !d->is_held)
+                (void) unlink(d->note);
+        note_close(d);
         closep(&d->fd);
         free(d->parent);
         free(d->path);
@@ -109,23 +118,35 @@ static void lock_dir_expire(const LockDir *d)
 }
 
 /*
- * A note that can't be written (full disk) only means that, should this daemon be killed now, the lock lives until it
- * expires. Not flushed for the same reason.
+ * Before the lock is taken: a daemon that is killed between taking it and noting that leaves it until it expires, so that
+ * nothing but one look and one write may be between. A note that can't be written (full disk) means the same. Not
+ * flushed for that reason.
  */
+static void note_open(LockDir *d)
+{
+        AUTO(freep) char *dir = NULL;
+        int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
+
+        if (d->note_fd >= 0)
+                return;
+        d->note_fd = open(d->note, flags, 0600);
+        if (d->note_fd >= 0 || errno != ENOENT)
+                return;
+        dir = strdup(d->note);
+        if (!dir)
+                return;
+        *strrchr(dir, '/') = '\0';
+        if (fs_plain_mkdir_p(dir, 0700) >= 0)
+                d->note_fd = open(d->note, flags, 0600);
+}
+
 static void note_write(const LockDir *d)
 {
         char text[FILEID_TEXT_MAX];
-        AUTO(closep) int fd = -EBADF;
-        AUTO(freep) char *dir = strdup(d->note);
 
-        if (!dir)
-                return;
         fileid_print(&d->id, text);
-        *strrchr(dir, '/') = '\0';
-        if (fs_plain_mkdir_p(dir, 0700) >= 0)
-                fd = open(d->note, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd >= 0)
-                (void) fs_write_all(fd, text, strlen(text));
+        if (d->note_fd >= 0)
+                (void) fs_write_all(d->note_fd, text, strlen(text));
 }
 
 static int try_mkdir(const LockDir *d)
@@ -145,8 +166,10 @@ int lock_dir_take(LockDir *d)
 {
         int r = guard_check_mounted();
 
-        if (r >= 0)
+        if (r >= 0) {
+                note_open(d);
                 r = try_mkdir(d);
+        }
         if (r == -EEXIST) {
                 lock_dir_expire(d);
                 r = try_mkdir(d);
@@ -155,15 +178,17 @@ int lock_dir_take(LockDir *d)
                 return LOCK_DIR_E_BUSY;
         if (r < 0)
                 return r;
-        d->fd = open(d->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        r = d->fd < 0 ? -errno : fileid_look(d->path, &d->id);
+        r = fileid_look(d->path, &d->id);
+        if (r >= 0) {
+                note_write(d);
+                d->fd = open(d->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                r = d->fd < 0 ? -errno : 0;
+        }
         if (r < 0) {
                 (void) rmdir(d->path); /* made a moment ago, so it is ours */
-                closep(&d->fd);
-                d->fd = -EBADF;
+                note_close(d);
                 return r;
         }
-        note_write(d);
         d->is_shared = is_fuse(d->parent);
         d->is_held = true;
         return 0;
@@ -201,6 +226,7 @@ int lock_dir_renew(LockDir *d)
 
 void lock_dir_forget(LockDir *d)
 {
+        note_close(d);
         closep(&d->fd);
         d->fd = -EBADF;
         d->is_held = false;

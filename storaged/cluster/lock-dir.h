@@ -17,13 +17,14 @@ typedef struct LockDir {
         bool is_held;
         unsigned life_sec; /* LOCK_LIFE_SEC; of a plain directory only: a cluster file system has its own */
         int fd;            /* O_PATH, pins the inode while it is held */
+        int note_fd;       /* open before the lock is taken, empty until then */
         FileId id;
 } LockDir;
 
 #define LOCK_DIR_INIT                                   \
         (LockDir)                                       \
         {                                               \
-                .life_sec = LOCK_LIFE_SEC, .fd = -EBADF \
+                .life_sec = LOCK_LIFE_SEC, .fd = -EBADF, .note_fd = -EBADF \
         }
 
 enum {
