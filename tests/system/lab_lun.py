@@ -224,7 +224,7 @@ while usable() != 4:
         for word in ("n2", mine, theirs):
             self.assertIn(word, said)
         self.assertNotIn("twin", self.must(1, "pvesm status"))
-        self.tell("during", said.splitlines()[-1])
+        self.tell("during", said.splitlines()[0])
 
     # --- udev
 

@@ -128,7 +128,8 @@ class OnClusterfs(Stories):
         for n in self.nodes:
             self.assertEqual(sorted(n.d.volids("pool")), sorted(volids))
         os.makedirs(os.path.join(n1.pve, "priv/lock"), exist_ok=True)
-        self.assertEqual(os.listdir(os.path.join(n1.pve, "priv/lock")), [])
+        # Given back behind the answer, and seen here a moment after that.
+        wait_until(lambda: os.listdir(os.path.join(n1.pve, "priv/lock")) == [], "all locks are given back")
 
     def test_without_quorum_nothing_changes_and_all_resumes(self):
         n1, n2, n3 = self.start_all()
