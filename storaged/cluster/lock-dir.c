@@ -118,8 +118,8 @@ static void lock_dir_expire(const LockDir *d)
 }
 
 /*
- * Before the lock is taken: a daemon that is killed between taking it and noting that leaves it until it expires, so that
- * nothing but one look and one write may be between. A note that can't be written (full disk) means the same. Not
+ * Before the lock is taken: a daemon that is killed between taking it and noting that leaves it until it expires, so
+ * that nothing but one look and one write may be between. A note that can't be written (full disk) means the same. Not
  * flushed for that reason.
  */
 static void note_open(LockDir *d)
