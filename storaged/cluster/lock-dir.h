@@ -21,9 +21,9 @@ typedef struct LockDir {
         FileId id;
 } LockDir;
 
-#define LOCK_DIR_INIT                                   \
-        (LockDir)                                       \
-        {                                               \
+#define LOCK_DIR_INIT                                                      \
+        (LockDir)                                                          \
+        {                                                                  \
                 .life_sec = LOCK_LIFE_SEC, .fd = -EBADF, .note_fd = -EBADF \
         }
 
