@@ -42,6 +42,7 @@ class Stalled(Nodes):
         thread.start()
         wait_until(self.stopped, "n1 stops before its commit")
         os.kill(self.one.pid, signal.SIGSTOP)
+        wait_until(lambda: is_stopped(self.one.pid), "n1's daemon stands still, too")
         result = meanwhile()  # waits until the lock has expired
         for pid in self.stopped():
             os.kill(pid, signal.SIGCONT)
