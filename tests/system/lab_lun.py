@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import main, wait_until
 from labcase import LabCase, only_soak
-from labkit import net, node, san
+from labkit import cluster, net, node, san
 
 NODES = (1, 2)
 
@@ -382,8 +382,7 @@ while usable() != 4:
         return json.loads(text)["step"] if status == 0 else None
 
     def restart(self, n, faults=""):
-        self.must(n, "pkill -9 -x storaged || true; while pgrep -x storaged >/dev/null; do sleep 0.1; done; "
-                     f"STORAGED_FAULTS='{faults}' sh /share/node/storaged-up", timeout=120)
+        cluster.restart_storaged(self.lab, n, faults=faults, signal="KILL")
 
     # --- another LUN behind the same number
 

@@ -199,7 +199,7 @@ class Lvm(LvmWords, Moves, LabCase):
         self.fault("lun-add", number, number, 64)
         self.must(1, "pvesm lun scan", timeout=120)
         self.all_paths(NODES)
-        self.must(1, "pkill -9 -x storaged; while pgrep -x storaged > /dev/null; do sleep 0.1; done; STORAGED_FAULTS=lun.remove.delete=kill /share/node/storaged-up")
+        cluster.restart_storaged(self.lab, 1, faults="lun.remove.delete=kill", signal="KILL")
         self.assertNotEqual(self.on(1, f"pvesm lun remove {wwid}", timeout=180)[0], 0)
         step = lambda: json.loads(self.must(2, f"cat /etc/pve/priv/storaged/luns/{wwid}"))["step"]
         self.assertEqual(step(), "delete")

@@ -55,12 +55,12 @@ def wait_quorum(lab, n, is_quorate, members, seconds=120):
              lambda: quorum(lab, n) == (is_quorate, sorted(members)), seconds, 0.2)
 
 
-def start_storaged(lab, n, options=""):
+def start_storaged(lab, n, options="", faults=""):
     """The freshly built daemon, from /build; ready when its socket answers."""
-    node.must(lab, n, f"/share/node/storaged-up {options}", timeout=180)
+    node.must(lab, n, f"STORAGED_FAULTS='{faults}' /share/node/storaged-up {options}", timeout=180)
 
 
-def restart_storaged(lab, n, options=""):
-    """With other options."""
-    node.must(lab, n, "p=$(cat /run/storaged.pid); kill $p; while kill -0 $p 2> /dev/null; do sleep 0.1; done", timeout=90)
-    start_storaged(lab, n, options)
+def restart_storaged(lab, n, options="", faults="", signal="TERM"):
+    """With other options or faults; it may be dead already."""
+    node.must(lab, n, f"f=/run/storaged.pid; ! pkill -{signal} -F $f || pidwait -F $f || ! pgrep -F $f", timeout=90)
+    start_storaged(lab, n, options, faults)
