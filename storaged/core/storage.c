@@ -10,13 +10,13 @@
  */
 #include "core/storage.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/vec.h"
 #include "core/ceph.h"
+#include "core/storage-queue.h"
 #include "wire/json.h"
 
 #define ACTIVATE_TIMEOUT_USEC (30 * USEC_PER_SEC)
@@ -29,14 +29,6 @@
 #define CRASH_WINDOW_USEC (10 * USEC_PER_SEC)
 #define CLEAN_UP_PAUSE_USEC (300 * USEC_PER_MSEC)
 
-typedef struct Queued {
-        struct Queued *next;
-        StorageCall call;
-        char *op;
-        json_object *args;
-        int fd;
-} Queued;
-
 typedef struct Waiter {
         void (*fn)(void *userdata);
         void *userdata;
@@ -48,7 +40,7 @@ typedef struct StorageRuntime {
         const Type *type;
         json_object *start; /* what the worker was or will be started with; a change means a new storage */
         Worker *worker;
-        Queued *queue, **queue_tail;
+        Queue queue;
         bool is_calling, is_activated, is_refreshing;
         bool is_retired; /* its definition went or changed: does what it has begun, then ends */
         bool is_closing;
@@ -161,74 +153,6 @@ static void refresh_end(StorageRuntime *rt)
         VEC_DEINIT(&waiters);
 }
 
-/* --- the queue */
-
-static void queued_free(Queued *q)
-{
-        json_object_put(q->args);
-        closep(&q->fd);
-        free(q->op);
-        free(q);
-}
-
-static Queued *queued_new(const StorageCall *call)
-{
-        Queued *q = calloc(1, sizeof(*q));
-
-        if (!q)
-                return NULL;
-        q->call = *call;
-        q->op = strdup(call->op);
-        q->args = json_object_get(call->args);
-        q->fd = call->fd >= 0 ? fcntl(call->fd, F_DUPFD_CLOEXEC, 3) : -EBADF;
-        if (!q->op || (call->fd >= 0 && q->fd < 0)) {
-                queued_free(q);
-                return NULL;
-        }
-        return q;
-}
-
-static void runtime_push(StorageRuntime *rt, Queued *q)
-{
-        *rt->queue_tail = q;
-        rt->queue_tail = &q->next;
-}
-
-static Queued *runtime_pop(StorageRuntime *rt)
-{
-        Queued *q = rt->queue;
-
-        if (!q)
-                return NULL;
-        rt->queue = q->next;
-        if (!rt->queue)
-                rt->queue_tail = &rt->queue;
-        q->next = NULL;
-        return q;
-}
-
-static void queued_finish(Queued *q, const char *body, size_t len, const struct storaged_error *err)
-{
-        StorageCall call = q->call;
-
-        queued_free(q);
-        call.done(call.userdata, body, len, err);
-}
-
-static void runtime_fail_queue(StorageRuntime *rt, const struct storaged_error *err)
-{
-        Queued *list = rt->queue;
-
-        rt->queue = NULL;
-        rt->queue_tail = &rt->queue;
-        while (list) {
-                Queued *q = list;
-
-                list = q->next;
-                queued_finish(q, NULL, 0, err);
-        }
-}
-
 /* --- the worker */
 
 static void on_log(void *userdata, int level, const char *text)
@@ -286,13 +210,13 @@ static int runtime_start_worker(StorageRuntime *rt, struct storaged_error *err)
 static void on_call_done(void *userdata, const char *body, size_t len, const struct storaged_error *err)
 {
         StorageRuntime *rt = userdata;
-        Queued *q = runtime_pop(rt);
+        Queued *q = queue_pop(&rt->queue);
 
         rt->is_calling = false;
         if (q)
                 queued_finish(q, body, len, err);
         if (err && rt->status.state == STORAGE_UNRESPONSIVE)
-                runtime_fail_queue(rt, err);
+                queue_fail(&rt->queue, err);
         runtime_advance(rt);
 }
 
@@ -300,15 +224,17 @@ static void on_call_progress(void *userdata, uint64_t done, uint64_t total)
 {
         StorageRuntime *rt = userdata;
 
-        if (rt->queue && rt->queue->call.progress)
-                rt->queue->call.progress(rt->queue->call.userdata, done, total);
+        if (rt->queue.head && rt->queue.head->call.progress)
+                rt->queue.head->call.progress(rt->queue.head->call.userdata, done, total);
 }
 
 static int on_call_ask(void *userdata, json_object *ret, struct storaged_error *err)
 {
         StorageRuntime *rt = userdata;
 
-        return rt->queue && rt->queue->call.ask ? rt->queue->call.ask(rt->queue->call.userdata, ret, err) : 0;
+        return rt->queue.head && rt->queue.head->call.ask
+                       ? rt->queue.head->call.ask(rt->queue.head->call.userdata, ret, err)
+                       : 0;
 }
 
 /* The activation before the first call that needs it; its failure is that call's failure. */
@@ -330,7 +256,7 @@ static void on_activated(void *userdata, const char *body, size_t len, const str
         rt->activation_usec = now_usec() + rt->activation_pause_usec;
         if (rt->status.state != STORAGE_UNRESPONSIVE || err->code != -ETIMEDOUT)
                 runtime_set_state(rt, err->code == -ETIMEDOUT ? STORAGE_UNRESPONSIVE : STORAGE_INACTIVE, err->text);
-        q = runtime_pop(rt);
+        q = queue_pop(&rt->queue);
         if (q)
                 queued_finish(q, NULL, 0, err);
         if (!rt->is_refreshing)
@@ -341,9 +267,9 @@ static void on_activated(void *userdata, const char *body, size_t len, const str
 /* Hands the head of the queue to the worker, if both are there and the worker is free. */
 static void runtime_advance(StorageRuntime *rt)
 {
-        while (rt->queue && !rt->is_calling) {
+        while (rt->queue.head && !rt->is_calling) {
                 struct storaged_error err = STORAGED_ERROR_INIT;
-                Queued *q = rt->queue;
+                Queued *q = rt->queue.head;
                 bool activate = q->call.needs_activation && !rt->is_activated;
                 WorkerCall call = { .op = q->op,
                                     .args = q->args,
@@ -364,9 +290,9 @@ static void runtime_advance(StorageRuntime *rt)
                         rt->is_calling = true;
                         return;
                 }
-                queued_finish(runtime_pop(rt), NULL, 0, &err);
+                queued_finish(queue_pop(&rt->queue), NULL, 0, &err);
         }
-        if (rt->is_retired && !rt->queue)
+        if (rt->is_retired && !rt->queue.head)
                 runtime_bury(rt);
 }
 
@@ -449,17 +375,7 @@ static bool runtime_submit_refresh(StorageRuntime *rt, bool needs_activation)
 
         if (!q)
                 return false;
-        if (rt->queue && rt->is_calling) { /* behind the running one */
-                q->next = rt->queue->next;
-                rt->queue->next = q;
-                if (!q->next)
-                        rt->queue_tail = &q->next;
-        } else {
-                q->next = rt->queue;
-                rt->queue = q;
-                if (!q->next)
-                        rt->queue_tail = &q->next;
-        }
+        queue_push_front(&rt->queue, q, rt->is_calling);
         runtime_advance(rt);
         return true;
 }
@@ -520,7 +436,7 @@ static int on_clean_up(sd_event_source *source, uint64_t usec, void *userdata)
         (void) usec;
         rt->clean_up = sd_event_source_disable_unref(rt->clean_up);
         if (q) {
-                runtime_push(rt, q);
+                queue_push(&rt->queue, q);
                 runtime_advance(rt);
         }
         return 0;
@@ -553,7 +469,7 @@ int storage_submit(Core *c, const StorageConfig *s, const StorageCall *call, str
                 return error_set(err, -ENOMEM, "storage '%s': out of memory", s->id);
         if (s->type->is_probed && q->call.needs_activation && !rt->is_activated)
                 rt->activation_usec = 0; /* asked for by a person: try now */
-        runtime_push(rt, q);
+        queue_push(&rt->queue, q);
         runtime_advance(rt);
         return 0;
 }
@@ -571,7 +487,7 @@ static void runtime_free(StorageRuntime *rt, const char *why)
         rt->timer = sd_event_source_disable_unref(rt->timer);
         rt->clean_up = sd_event_source_disable_unref(rt->clean_up);
         rt->burial = sd_event_source_disable_unref(rt->burial);
-        runtime_fail_queue(rt, &err); /* a refresh under way is in it, and tells its waiters */
+        queue_fail(&rt->queue, &err); /* a refresh under way is in it, and tells its waiters */
         VEC_DEINIT(&rt->waiters);
         json_object_put(rt->start);
         free(rt->id);
@@ -625,14 +541,14 @@ static void runtime_let_go(StorageRuntime *rt)
                 return;
         q = queued_new(&call);
         if (q)
-                runtime_push(rt, q);
+                queue_push(&rt->queue, q);
 }
 
 /* What is running or waiting was asked of the old definition and is finished with it. */
 static void runtime_retire(StorageRuntime *rt)
 {
         runtime_let_go(rt);
-        if (!rt->queue || VEC_PUSH(&rt->table->retired, rt) < 0) {
+        if (!rt->queue.head || VEC_PUSH(&rt->table->retired, rt) < 0) {
                 runtime_free(rt, "its definition has changed");
                 return;
         }
@@ -651,7 +567,7 @@ static int runtime_new(StorageTable *t, const StorageConfig *s, json_object *sta
         rt->table = t;
         rt->type = s->type;
         rt->id = strdup(s->id);
-        rt->queue_tail = &rt->queue;
+        queue_init(&rt->queue);
         if (!rt->id || VEC_PUSH(&t->items, rt) < 0) {
                 free(rt->id);
                 free(rt);
