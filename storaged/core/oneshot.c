@@ -119,9 +119,12 @@ static void on_gone(void *userdata, Worker *w, const struct storaged_error *why)
 
         (void) w;
         o->is_gone = true;
-        if (o->has_storage)
-                storage_clean_up(o->core, o->label);
         log_full(why->code == -ECANCELED ? LOG_DEBUG : LOG_WARNING, 0, NULL, "%s", why->text);
+}
+
+static void on_ended(void *userdata, const char *label)
+{
+        storage_clean_up(userdata, label);
 }
 
 static void on_log(void *userdata, int level, const char *text)
@@ -193,7 +196,9 @@ static int oneshot_start(OneShot *o, const Type *type, const StorageConfig *s, s
                             .start = start,
                             .gone = on_gone,
                             .log = on_log,
-                            .userdata = o };
+                            .userdata = o,
+                            .ended = o->has_storage ? on_ended : NULL,
+                            .ended_userdata = o->core };
 
         return start ? worker_new(o->core->workers, &spec, &o->worker, err) : -ENOMEM;
 }

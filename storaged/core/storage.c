@@ -27,7 +27,6 @@
 #define PROBED_PAUSE_MAX_USEC (3 * USEC_PER_SEC) /* a probe is cheap: notice soon that the server is back */
 #define ACTIVATION_PAUSE_MAX_USEC (300 * USEC_PER_SEC)
 #define CRASH_WINDOW_USEC (10 * USEC_PER_SEC)
-#define CLEAN_UP_PAUSE_USEC (300 * USEC_PER_MSEC)
 
 typedef struct Waiter {
         void (*fn)(void *userdata);
@@ -48,7 +47,6 @@ typedef struct StorageRuntime {
         StorageStatus status;
         sd_event_source *timer;                          /* the next look at it */
         sd_event_source *burial;                         /* of a retired one */
-        sd_event_source *clean_up;                       /* after a worker was killed at its work */
         uint64_t pause_usec;                             /* grows while it is unwell */
         uint64_t retry_usec;                             /* no worker is started before */
         uint64_t activation_usec, activation_pause_usec; /* next try after a failed activation */
@@ -426,30 +424,16 @@ static void on_cleaned_up(void *userdata, const char *body, size_t len, const st
                 log_warning("%s", err->text); /* it is done again with the next activation */
 }
 
-static int on_clean_up(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        StorageRuntime *rt = userdata;
-        StorageCall call = { .op = "activate", .fd = -1, .timeout_usec = ACTIVATE_TIMEOUT_USEC, .done = on_cleaned_up };
-        Queued *q = rt->status.state == STORAGE_UNRESPONSIVE ? NULL : queued_new(&call);
-
-        (void) source;
-        (void) usec;
-        rt->clean_up = sd_event_source_disable_unref(rt->clean_up);
-        if (q) {
-                queue_push(&rt->queue, q);
-                runtime_advance(rt);
-        }
-        return 0;
-}
-
 void storage_clean_up(Core *c, const char *id)
 {
+        StorageCall call = { .op = "activate", .fd = -1, .timeout_usec = ACTIVATE_TIMEOUT_USEC, .done = on_cleaned_up };
         StorageRuntime *rt = runtime_find(c->storages, id);
+        Queued *q = !rt || rt->status.state == STORAGE_UNRESPONSIVE ? NULL : queued_new(&call);
 
-        /* The killed process must be gone first: its temporaries are known by its being dead. */
-        if (rt && !rt->clean_up)
-                (void) sd_event_add_time_relative(c->event, &rt->clean_up, CLOCK_MONOTONIC, CLEAN_UP_PAUSE_USEC, 0,
-                                                  on_clean_up, rt);
+        if (!q)
+                return;
+        queue_push(&rt->queue, q);
+        runtime_advance(rt);
 }
 
 int storage_submit(Core *c, const StorageConfig *s, const StorageCall *call, struct storaged_error *err)
@@ -485,7 +469,6 @@ static void runtime_free(StorageRuntime *rt, const char *why)
         rt->is_calling = true; /* nothing is begun any more */
         rt->worker = worker_free(rt->worker);
         rt->timer = sd_event_source_disable_unref(rt->timer);
-        rt->clean_up = sd_event_source_disable_unref(rt->clean_up);
         rt->burial = sd_event_source_disable_unref(rt->burial);
         queue_fail(&rt->queue, &err); /* a refresh under way is in it, and tells its waiters */
         VEC_DEINIT(&rt->waiters);
@@ -554,7 +537,6 @@ static void runtime_retire(StorageRuntime *rt)
         }
         rt->is_retired = true;
         rt->timer = sd_event_source_disable_unref(rt->timer);
-        rt->clean_up = sd_event_source_disable_unref(rt->clean_up);
         runtime_advance(rt);
 }
 

@@ -57,7 +57,7 @@ void storage_refresh(Core *c, const StorageConfig *s, void (*fn)(void *userdata)
 const StorageStatus *storage_get_status(Core *c, const StorageConfig *s);
 /* A call has changed what is stored: the known figures are old. */
 void storage_touch(Core *c, const char *id);
-/* A worker of that storage was killed at its work: what it left is cleaned up soon (by an activation). */
+/* The kernel has let go of a worker that was killed at its work: what it left is cleaned up (by an activation). */
 void storage_clean_up(Core *c, const char *id);
 const char *storage_state_to_string(enum storage_state state);
 

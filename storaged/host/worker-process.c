@@ -34,6 +34,7 @@ static void process_free(Process *p)
         p->pool->n_abandoned -= p->is_abandoned;
         (void) sd_event_source_disable_unref(p->child);
         (void) sd_event_source_disable_unref(p->kill_timer);
+        free(p->label);
         free(p);
 }
 
@@ -84,6 +85,9 @@ static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata
 {
         siginfo_t how = *si; /* it is the source's, which goes with the process */
         Process *p = userdata;
+        AUTO(freep) char *label = TAKE(p->label);
+        worker_ended_fn ended = p->is_killed || how.si_code != CLD_EXITED || how.si_status != 0 ? p->ended : NULL;
+        void *ended_userdata = p->ended_userdata;
         Worker *w;
 
         (void) source;
@@ -93,6 +97,8 @@ static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata
         process_free(p);
         if (w)
                 worker_on_exit(w, &how);
+        if (ended)
+                ended(ended_userdata, label);
         return 0;
 }
 
@@ -135,18 +141,23 @@ static int process_spawn(WorkerPool *pool, const char *plugin_path, int socket, 
         return -r;
 }
 
-int process_start(WorkerPool *pool, const char *plugin_path, int socket, Worker *owner, Process **ret)
+int process_start(WorkerPool *pool, const WorkerSpec *spec, int socket, Worker *owner, Process **ret)
 {
         Process *p = calloc(1, sizeof(*p));
-        int r;
+        int r = -ENOMEM;
 
         if (!p)
-                return -ENOMEM;
-        r = process_spawn(pool, plugin_path, socket, &p->pid);
+                return r;
+        p->label = strdup(spec->label);
+        if (p->label)
+                r = process_spawn(pool, spec->plugin_path, socket, &p->pid);
         if (r < 0) {
+                free(p->label);
                 free(p);
                 return r;
         }
+        p->ended = spec->ended;
+        p->ended_userdata = spec->ended_userdata;
         p->pool = pool;
         p->next = pool->processes;
         pool->processes = p;

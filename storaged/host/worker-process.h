@@ -12,6 +12,9 @@ typedef struct Process {
         struct Process *next;
         Worker *worker; /* NULL once its owner has let go */
         pid_t pid;
+        char *label;
+        worker_ended_fn ended;
+        void *ended_userdata;
         sd_event_source *child, *kill_timer;
         bool is_killed, is_abandoned;
 } Process;
@@ -25,7 +28,7 @@ struct WorkerPool {
 };
 
 /* The pool has it from then on; `owner` is told when it ends, unless it has let go (p->worker = NULL). */
-int process_start(WorkerPool *pool, const char *plugin_path, int socket, Worker *owner, Process **ret);
+int process_start(WorkerPool *pool, const WorkerSpec *spec, int socket, Worker *owner, Process **ret);
 /* As if it had never been started; it has done nothing yet. */
 Process *process_abort(Process *p);
 /* It is to have ended after that time, or is killed. */

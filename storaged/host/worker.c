@@ -323,7 +323,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 }
 
 /* The process, its socket and their event sources; the pool has it from then on. */
-static int worker_launch(Worker *w, const char *plugin_path)
+static int worker_launch(Worker *w, const WorkerSpec *spec)
 {
         AUTO(closep) int ours = -EBADF;
         AUTO(closep) int theirs = -EBADF;
@@ -336,7 +336,7 @@ static int worker_launch(Worker *w, const char *plugin_path)
         flags = fcntl(ours, F_GETFL);
         if (flags < 0 || fcntl(ours, F_SETFL, flags | O_NONBLOCK) < 0)
                 return -errno;
-        r = process_start(w->pool, plugin_path, theirs, w, &w->process);
+        r = process_start(w->pool, spec, theirs, w, &w->process);
         if (r < 0)
                 return r;
         r = sd_event_add_io(w->pool->event, &w->io, ours, EPOLLIN, on_io, w);
@@ -366,7 +366,7 @@ static int worker_begin(Worker *w, const WorkerSpec *spec)
         if (r < 0)
                 return r;
         w->since_usec = now_usec();
-        r = worker_launch(w, spec->plugin_path);
+        r = worker_launch(w, spec);
         if (r < 0)
                 return r;
         text = json_text(call);

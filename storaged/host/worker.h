@@ -41,6 +41,13 @@ typedef void (*worker_progress_fn)(void *userdata, uint64_t done, uint64_t total
 typedef int (*worker_ask_fn)(void *userdata, json_object *ret, struct storaged_error *err);
 typedef void (*worker_log_fn)(void *userdata, int level, const char *text);
 
+/*
+ * The kernel has let go of a process that did not end by itself in good order (it was killed, or died). Only from then
+ * on is what it left behind known to be nobody's. The Worker and its owner may long be gone: `userdata` must outlive
+ * the pool. Not called while the pool is freed.
+ */
+typedef void (*worker_ended_fn)(void *userdata, const char *label);
+
 typedef struct WorkerSpec {
         const char *plugin_path;
         const char *label;  /* for log and errors: the storage's id, or the type */
@@ -49,6 +56,8 @@ typedef struct WorkerSpec {
         worker_gone_fn gone;
         worker_log_fn log;
         void *userdata;
+        worker_ended_fn ended; /* or NULL */
+        void *ended_userdata;
 } WorkerSpec;
 
 /* -EAGAIN with `err`: a limit is reached. */

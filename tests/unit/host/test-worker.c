@@ -30,7 +30,7 @@ typedef struct Fixture {
         Worker *worker;
         char build[PATH_MAX], worker_path[PATH_MAX + 64], plugin[PATH_MAX + 64], dir[64];
         json_object *start;
-        unsigned n_done, n_gone;
+        unsigned n_done, n_gone, n_ended;
         struct storaged_error done_error, gone_error;
         char *body;
         bool had_error;
@@ -44,6 +44,14 @@ static void on_gone(void *userdata, Worker *w, const struct storaged_error *why)
         f->n_gone++;
         f->gone_error = *why;
         f->worker = worker_free(w);
+}
+
+static void on_ended(void *userdata, const char *label)
+{
+        Fixture *f = userdata;
+
+        assert_string_equal(label, "ex");
+        f->n_ended++;
 }
 
 static void on_done(void *userdata, const char *body, size_t len, const struct storaged_error *err)
@@ -134,9 +142,13 @@ static int teardown(void **state)
 
 static int start_worker(Fixture *f, struct storaged_error *err)
 {
-        WorkerSpec spec = {
-                .plugin_path = f->plugin, .label = "ex", .start = f->start, .gone = on_gone, .userdata = f
-        };
+        WorkerSpec spec = { .plugin_path = f->plugin,
+                            .label = "ex",
+                            .start = f->start,
+                            .gone = on_gone,
+                            .userdata = f,
+                            .ended = on_ended,
+                            .ended_userdata = f };
 
         return worker_new(f->pool, &spec, &f->worker, err);
 }
@@ -210,6 +222,7 @@ static void a_killed_worker_fails_its_call_and_says_how_it_died(void **state)
         assert_non_null(strstr(f->done_error.text, "signal 9"));
         assert_non_null(strstr(f->done_error.text, "'list'"));
         assert_int_equal(worker_pool_count(f->pool), 0);
+        assert_int_equal(f->n_ended, 1);
         assert_int_equal(start_worker(f, &err), 0); /* another takes its place */
         must_call(f, "list", PATIENCE_USEC);
         run_until(f, &f->n_done, 3);
@@ -237,6 +250,7 @@ static void a_silent_worker_is_written_off_at_its_deadline(void **state)
                 (void) sd_event_run(f->event, 100 * USEC_PER_MSEC);
         }
         assert_int_equal(worker_pool_count(f->pool), 0);
+        assert_int_equal(f->n_ended, 1);
         assert_int_equal(worker_pool_count_abandoned(f->pool), 0);
 }
 
@@ -307,7 +321,22 @@ static void freeing_a_busy_worker_kills_it_and_calls_nobody(void **state)
                 assert_true(sd_event_run(f->event, PATIENCE_USEC) > 0);
         assert_int_equal(f->n_done, 0);
         assert_int_equal(f->n_gone, 0);
+        assert_int_equal(f->n_ended, 1); /* whoever cleans up after it is told, once it can do no more */
         assert_int_equal(kill(pid, 0), -1);
+}
+
+static void an_idle_worker_that_is_let_go_leaves_nothing_to_clean_up(void **state)
+{
+        struct storaged_error err = STORAGED_ERROR_INIT;
+        Fixture *f = *state;
+
+        assert_int_equal(start_worker(f, &err), 0);
+        must_call(f, "status", PATIENCE_USEC);
+        run_until(f, &f->n_done, 1);
+        f->worker = worker_free(f->worker);
+        while (worker_pool_count(f->pool) > 0)
+                assert_true(sd_event_run(f->event, PATIENCE_USEC) > 0);
+        assert_int_equal(f->n_ended, 0);
 }
 
 int main(void)
@@ -322,6 +351,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(a_plugin_that_is_not_there_is_an_error_at_start, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_worker_that_talks_garbage_is_written_off, setup, teardown),
                 cmocka_unit_test_setup_teardown(freeing_a_busy_worker_kills_it_and_calls_nobody, setup, teardown),
+                cmocka_unit_test_setup_teardown(an_idle_worker_that_is_let_go_leaves_nothing_to_clean_up, setup,
+                                                teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
