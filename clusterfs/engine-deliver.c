@@ -197,7 +197,7 @@ void engine_on_message(void *userdata, Member from, const void *data, size_t len
                 log_warning("node id %u sent what is no frame of clusterfs", from.nodeid);
                 return;
         }
-        (void) fault_point(frame_fault_name(h.type));
+        (void) fault_point(frame_fault_name(FRAME_DELIVERED, h.type));
         if (h.n_parts > 1 && engine_find_peer(e, from) && from.nodeid == engine_nodeid(e))
                 outbox_delivered(e->outbox);
         if ((h.type == FRAME_STATE || h.type == FRAME_EXCUSE) &&

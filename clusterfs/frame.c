@@ -29,18 +29,27 @@ struct FrameParts {
         VEC(Partial) partials;
 };
 
-const char *frame_fault_name(uint16_t type)
-{
-        static const char *const names[] = {
-                [FRAME_STATE] = "clusterfs.deliver.state",   [FRAME_CHANGE] = "clusterfs.deliver.change",
-                [FRAME_ACK] = "clusterfs.deliver.ack",       [FRAME_INDEX] = "clusterfs.deliver.index",
-                [FRAME_NEED] = "clusterfs.deliver.need",     [FRAME_DATA] = "clusterfs.deliver.data",
-                [FRAME_LOG] = "clusterfs.deliver.log",       [FRAME_LOCK_ASK] = "clusterfs.deliver.lock-ask",
-                [FRAME_VERIFY] = "clusterfs.deliver.verify", [FRAME_CHECKSUM] = "clusterfs.deliver.checksum",
-                [FRAME_EXCUSE] = "clusterfs.deliver.excuse"
-        };
+#define MOMENTS(type)                                                                                \
+        {                                                                                            \
+                [FRAME_SENT] = "clusterfs.sent." type, [FRAME_DELIVERED] = "clusterfs.deliver." type \
+        }
 
-        return type < sizeof(names) / sizeof(names[0]) && names[type] ? names[type] : "clusterfs.deliver.unknown";
+const char *frame_fault_name(enum frame_moment moment, uint16_t type)
+{
+        static const char *const names[][2] = { [0] = MOMENTS("unknown"),
+                                                [FRAME_STATE] = MOMENTS("state"),
+                                                [FRAME_CHANGE] = MOMENTS("change"),
+                                                [FRAME_ACK] = MOMENTS("ack"),
+                                                [FRAME_INDEX] = MOMENTS("index"),
+                                                [FRAME_NEED] = MOMENTS("need"),
+                                                [FRAME_DATA] = MOMENTS("data"),
+                                                [FRAME_LOG] = MOMENTS("log"),
+                                                [FRAME_LOCK_ASK] = MOMENTS("lock-ask"),
+                                                [FRAME_VERIFY] = MOMENTS("verify"),
+                                                [FRAME_CHECKSUM] = MOMENTS("checksum"),
+                                                [FRAME_EXCUSE] = MOMENTS("excuse") };
+
+        return names[type < sizeof(names) / sizeof(names[0]) ? type : 0][moment];
 }
 
 void frame_encode_header(const FrameHeader *h, uint8_t ret[static FRAME_HEADER_SIZE])

@@ -54,8 +54,13 @@ typedef struct FrameHeader {
         uint32_t flags;
 } FrameHeader;
 
-/* "clusterfs.deliver.TYPE", the fault point of who is about to handle one. */
-const char *frame_fault_name(uint16_t type);
+enum frame_moment { FRAME_SENT, FRAME_DELIVERED };
+
+/*
+ * The fault point of who has just given one to Corosync ("clusterfs.sent.TYPE"; whether it was ordered is not known
+ * yet), or is about to handle one ("clusterfs.deliver.TYPE").
+ */
+const char *frame_fault_name(enum frame_moment moment, uint16_t type);
 /* Writes FRAME_HEADER_SIZE bytes. */
 void frame_encode_header(const FrameHeader *h, uint8_t ret[static FRAME_HEADER_SIZE]);
 /* The header and the piece (pointing into `packet`). -EPROTO: not a frame, or one that contradicts itself. */

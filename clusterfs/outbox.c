@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
+
 typedef struct Letter Letter;
 
 struct Letter {
@@ -104,6 +106,7 @@ static int send_piece(Outbox *o, enum outbox_lane lane)
         r = o->send(o->userdata, header, sizeof(header), l->len ? l->body + offset : NULL, l->header.length);
         if (r < 0)
                 return r;
+        (void) fault_point(frame_fault_name(FRAME_SENT, l->header.type));
         if (l->header.n_parts > 1)
                 o->under_way++;
         if (++l->header.part == l->header.n_parts)

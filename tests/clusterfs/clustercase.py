@@ -40,6 +40,10 @@ def get(path):
         return f.read()
 
 
+def members(node):
+    return json.loads(get(node.path(".members")))["nodelist"]
+
+
 def told(subscription, change, path):
     """Makes change(0), change(1)… until the subscriber is told of one (the first may be earlier than its subscription)."""
     subscription.settimeout(0.5)

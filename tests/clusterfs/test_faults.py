@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""clusterfs is killed and frozen at every type of message, its database torn and its disk filled: nothing is lost.
+"""clusterfs, and Corosync below it, are killed and frozen at every type of message, the database torn and the disk filled:
+nothing is lost.
 
-A fault point (clusterfs.deliver.TYPE) kills or stops a daemon at the moment it is about to handle a message of the type.
-Others write meanwhile: they must go on, and what was acknowledged must be on all nodes at the end.
+A fault point kills or stops a daemon at the moment it is about to handle a message of the type (clusterfs.deliver.TYPE), or has
+just given one to Corosync (clusterfs.sent.TYPE). Others write meanwhile: they must go on, and what was acknowledged must be on
+all nodes at the end. Where Corosync is struck, the daemon is stopped there for that moment only; it must come back by itself.
 """
 import contextlib
 import errno
@@ -17,12 +19,17 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import is_errno, run, wait_until
-from clustercase import SCALE, ClusterCase, Writer, get, put, scaled
+from clustercase import SCALE, ClusterCase, Writer, get, members, put, scaled
 from harness import main, slow
 
 WRITER, VICTIM, HELPER = 1, 0, 2  # the victim has the lowest id: it answers for all where one has to
 BY_JOINING = ("state", "index", "data")  # types that who comes in gets
 TYPES = ("state", "change", "ack", "index", "need", "data", "log", "lock-ask", "verify", "checksum", "excuse")
+
+# At which messages Corosync is struck: at all in soak, at some in `make check`.
+EVERY = [(moment, kind) for moment in ("sent", "deliver") for kind in TYPES]
+COROSYNC_KILLED = EVERY if SCALE >= 1 else [("sent", "change")]
+COROSYNC_FROZEN = EVERY if SCALE >= 1 else [("deliver", "index")]
 
 
 class Faults(ClusterCase):
@@ -140,6 +147,113 @@ class Faults(ClusterCase):
         for kind in TYPES if SCALE >= 1 else ("state", "change", "index", "checksum"):
             with self.subTest(kind):
                 self.strike(kind, "stop")
+
+    # --- Corosync of the node that has just sent, or is about to handle, one
+
+    def forgets(self, kind, moment):
+        """Whether the victim is to come in with nothing for this to be said: what it is told, and what it asks for itself."""
+        return kind == "state" or (kind in ("index", "data") and moment == "deliver") or (kind == "need" and moment == "sent")
+
+    def provoke_more(self, kind, moment):
+        """Something that makes the victim say, or get, one; it may stop in the middle of it."""
+        victim = self.c[VICTIM]
+        if moment == "sent" and kind == "change":
+            put(victim.path("own"), "x")
+        elif moment == "sent" and kind == "log":
+            s = victim.subscribe()
+            s.send(json.dumps({"log": {"message": "hello", "tag": "test", "priority": 6}}).encode())
+            s.close()
+        elif moment == "sent" and kind == "lock-ask":
+            os.makedirs(victim.path("priv/lock/own"), exist_ok=True)
+            os.utime(victim.path("priv/lock/own"), (0, 0))
+        elif kind in ("log", "lock-ask"):
+            self.provoke(kind)
+
+    def stop_at(self, kind, moment, victim):
+        """The victim's clusterfs stands still at that moment; its Corosync goes on."""
+        victim.start_fs(wait=False, env={"STORAGED_FAULTS": f"clusterfs.{moment}.{kind}=stop@1"})
+        if not self.forgets(kind, moment) and kind != "excuse":
+            self.let_in(victim, lambda: self.is_stopped(victim))
+        if kind in ("index", "data", "need") and not self.forgets(kind, moment):
+            helper = self.c[HELPER]
+            helper.stop_fs(signal.SIGKILL)
+            self.forget(helper)
+            helper.start_fs(wait=False)
+        ended = threading.Event()
+
+        def provoke():
+            while not ended.is_set() and not self.is_stopped(victim):
+                with contextlib.suppress(OSError):
+                    self.provoke_more(kind, moment)
+                ended.wait(0.05)
+        t = threading.Thread(target=provoke, daemon=True)
+        t.start()
+        try:
+            wait_until(f"stopped at {moment}.{kind}", lambda: self.is_stopped(victim), 60, 0.01)
+        finally:
+            ended.set()
+
+    def is_out(self, victim):
+        return not members(self.c[WRITER])[victim.name]["online"]
+
+    def strike_corosync(self, moment, kind, action):
+        victim = self.c[VICTIM]
+        victim.stop_fs()
+        if self.forgets(kind, moment):
+            self.forget(victim)
+        w = Writer(self.c[WRITER], f"c{moment}{kind}{action}")
+        w.start()
+        try:
+            self.strike_corosync_with(w, moment, kind, action)
+        except BaseException:
+            victim.stop_fs(signal.SIGKILL)  # what it was to stop at would stop it again
+            raise
+        finally:
+            w.end()
+        for name in w.tried:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.c[WRITER].path(name))
+
+    def strike_corosync_with(self, w, moment, kind, action):
+        victim, helper = self.c[VICTIM], self.c[HELPER]
+        if kind == "excuse":
+            os.kill(helper.clusterfs.pid, signal.SIGSTOP)
+        try:
+            self.stop_at(kind, moment, victim)
+            if action == "kill":
+                victim.stop_corosync(signal.SIGKILL)
+            else:
+                os.kill(victim.corosync.pid, signal.SIGSTOP)
+        finally:
+            os.kill(victim.clusterfs.pid, signal.SIGCONT)
+            os.kill(helper.clusterfs.pid, signal.SIGCONT)
+        wait_until("the others go on without it", lambda: self.is_out(victim), 60)
+        w.goes_on(5)
+        if action == "kill":
+            victim.start_corosync()
+        else:
+            os.kill(victim.corosync.pid, signal.SIGCONT)
+        for n in self.c.nodes:
+            n.wait_writable(60)
+        self.assertTrue(victim.clusterfs.alive(), "it comes back by itself")
+        w.goes_on(5)
+        w.end()
+        self.whole()
+        for n in self.c.nodes:
+            w.check(n)
+
+    @slow()
+    def test_corosync_killed_at_each_type_of_message(self):
+        for moment, kind in COROSYNC_KILLED:
+            with self.subTest(moment=moment, kind=kind):
+                self.strike_corosync(moment, kind, "kill")
+
+    @slow()
+    def test_corosync_frozen_at_each_type_of_message(self):
+        """For longer than the others wait for its token: it thaws into a ring that has gone on without it."""
+        for moment, kind in COROSYNC_FROZEN:
+            with self.subTest(moment=moment, kind=kind):
+                self.strike_corosync(moment, kind, "stop")
 
     @slow()
     def test_torn_database_is_recovered_from_the_others(self):

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which daemons make a quorum, and what a daemon that does not react costs the others."""
 import errno
-import json
 import os
 import signal
 import sys
@@ -11,12 +10,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import is_errno, wait_until
-from clustercase import ClusterCase, Writer, get, put
+from clustercase import ClusterCase, Writer, get, members, put
 from harness import main, slow
-
-
-def members(node):
-    return json.loads(get(node.path(".members")))["nodelist"]
 
 
 @slow()
