@@ -120,6 +120,62 @@ class Node:
         return sorted(row["node"] for row in self.d.get("/nodes") if row["status"] == "online")
 
 
+class Witness:
+    """The quorum device's server (corosync-qnetd), on a machine of its own: each node's corosync-qdevice asks it for a vote."""
+    IP = "10.77.0.100"
+    CONF = f"""    device {{
+        model: net
+        votes: 1
+        timeout: 2000
+        sync_timeout: 4000
+        net {{
+            host: {IP}
+            algorithm: ffsplit
+            tls: off
+        }}
+    }}"""
+
+    def __init__(self, lab):
+        self.lab, self.server, self.clients, self.link = lab, None, {}, f"v{next(LINKS)}"
+        run("ip", "netns", "add", "witness")
+        run("ip", "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", "witness")
+        run("ip", "link", "set", self.link, "master", "br0", "up")
+        for words in ("link set lo up", f"addr add {self.IP}/24 dev eth0", "link set eth0 up"):
+            run("ip", "-n", "witness", *words.split())
+
+    def begin(self, netns, name, argv):
+        mounts = f"mount -t tmpfs none /run && mkdir -p /run/{argv[0]}"
+        with open(os.path.join(self.lab.tmp, f"{argv[0]}-{name}.log"), "ab") as f:
+            return subprocess.Popen(["ip", "netns", "exec", netns, "unshare", "-m", "sh", "-c", mounts + ' && exec "$@"', "sh", *argv],
+                                    stdin=subprocess.DEVNULL, stdout=f, stderr=f, preexec_fn=die_with_parent)
+
+    def start(self):
+        self.server = self.begin("witness", "server", ["corosync-qnetd", "-f", "-s", "off"])
+
+    def serve(self, node):
+        """A node's own part of it; its Corosync runs."""
+        self.clients[node] = self.begin(node.name, node.name, ["corosync-qdevice", "-f"])
+
+    def kill(self):
+        if self.server:
+            self.server.kill()
+            self.server.wait()
+            self.server = None
+
+    def leave(self, node):
+        client = self.clients.pop(node, None)
+        if client:
+            client.kill()
+            client.wait()
+
+    def end(self):
+        self.kill()
+        for node in list(self.clients):
+            self.leave(node)
+        run("ip", "link", "del", self.link, check=False)
+        run("ip", "netns", "del", "witness", check=False)
+
+
 class ClusterTest(DaemonTest):
     wants_daemon = False
     n_nodes = 3
