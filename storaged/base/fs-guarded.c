@@ -83,12 +83,17 @@ static int call_do(FsCall **c, enum guard_lane lane, uint64_t bound_usec)
 }
 
 /* Of an operation that needs its path only. */
-static int call_simple(const char *path, int (*op)(FsCall *c), enum guard_lane lane)
+static int call_within(const char *path, int (*op)(FsCall *c), enum guard_lane lane, uint64_t bound_usec)
 {
         AUTO(call_freep) FsCall *c = NULL;
         int r = call_new(&c, path, op);
 
-        return r < 0 ? r : call_do(&c, lane, lane == GUARD_READ ? GUARD_READ_USEC : GUARD_WRITE_USEC);
+        return r < 0 ? r : call_do(&c, lane, bound_usec);
+}
+
+static int call_simple(const char *path, int (*op)(FsCall *c), enum guard_lane lane)
+{
+        return call_within(path, op, lane, lane == GUARD_READ ? GUARD_READ_USEC : GUARD_WRITE_USEC);
 }
 
 /* --- reading */
@@ -189,12 +194,17 @@ int fs_exists(const char *path)
         return guard_covers(path) ? call_simple(path, op_exists, GUARD_READ) : plain_exists(path);
 }
 
+int fs_glance_exists(const char *path)
+{
+        return guard_covers(path) ? call_within(path, op_exists, GUARD_READ, GUARD_GLANCE_USEC) : plain_exists(path);
+}
+
 static int op_list(FsCall *c)
 {
         return fs_plain_list_dir(c->path, &c->names);
 }
 
-int fs_list_dir(const char *path, StrList *ret)
+static int list_within(const char *path, StrList *ret, uint64_t bound_usec)
 {
         AUTO(call_freep) FsCall *c = NULL;
         int r;
@@ -203,12 +213,22 @@ int fs_list_dir(const char *path, StrList *ret)
                 return fs_plain_list_dir(path, ret);
         r = call_new(&c, path, op_list);
         if (r >= 0)
-                r = call_do(&c, GUARD_READ, GUARD_READ_USEC);
+                r = call_do(&c, GUARD_READ, bound_usec);
         if (r < 0)
                 return r;
         *ret = c->names;
         c->names = STRLIST_INIT;
         return 0;
+}
+
+int fs_list_dir(const char *path, StrList *ret)
+{
+        return list_within(path, ret, GUARD_READ_USEC);
+}
+
+int fs_glance_dir(const char *path, StrList *ret)
+{
+        return list_within(path, ret, GUARD_GLANCE_USEC);
 }
 
 static int op_identify(FsCall *c)

@@ -40,6 +40,8 @@ int fs_look(const char *path, FsSeen *ret);
 /* The same for what can be done without: they wait a moment only. */
 int fs_glance(const char *path, FsSeen *ret);
 int fs_glance_file(const char *path, size_t max, char **ret, size_t *ret_len);
+int fs_glance_exists(const char *path);
+int fs_glance_dir(const char *path, StrList *ret);
 int fs_exists(const char *path); /* 1, 0, -errno */
 /* 0 also if there is none. */
 int fs_unlink(const char *path);

@@ -1,29 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What is looked at on one node. A check that finds nothing wrong says so, too: a row that is missing would leave open
- * whether anybody looked. Nothing here changes anything but for a file that is made and removed to see whether the
- * cluster directory can be written.
+ * whether anybody looked. Nothing here changes anything; what is in the cluster directory has been read before
+ * (doctor-files.c).
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "cluster/membership.h"
 #include "core/action.h"
 #include "core/conflicts.h"
-#include "core/doctor.h"
+#include "core/doctor-files.h"
 #include "core/links.h"
 #include "core/storage.h"
-#include "core/ticket.h"
 #include "host/worker.h"
 #include "wire/json.h"
 
-#define LOCK_LIFE_S 120
 #define HEALTH_TIMEOUT_USEC (8 * USEC_PER_SEC)
 #define DAY_S 86400
 #define NAMES_MAX 64u /* rows of one kind; more would bury the rest */
@@ -53,55 +47,6 @@ static void check_quorum(Doctor *d)
                                    "start it, or remove it from the cluster", "node '%s' is offline", members[i].name);
 }
 
-/* What is mounted at the directory itself or above it: the last mount whose path it is below. */
-static void find_file_system(const char *path, char *ret, size_t size)
-{
-        FILE *f = fopen("/proc/self/mounts", "re");
-        char line[4096], source[256], at[2048], type[64];
-        size_t best = 0;
-
-        (void) snprintf(ret, size, "?");
-        while (f && fgets(line, sizeof(line), f)) {
-                size_t n;
-
-                if (sscanf(line, "%255s %2047s %63s", source, at, type) != 3)
-                        continue;
-                n = strlen(at);
-                if (strncmp(path, at, n) != 0 || (n > 1 && path[n] != '/' && path[n] != '\0') || n < best)
-                        continue;
-                best = n;
-                (void) snprintf(ret, size, "%.60s%s%.60s%s", type, str_eq(type, "fuse") ? " (" : "",
-                                str_eq(type, "fuse") ? source : "", str_eq(type, "fuse") ? ")" : "");
-        }
-        if (f)
-                (void) fclose(f);
-}
-
-static void check_cluster_directory(Doctor *d)
-{
-        Core *c = doctor_core(d);
-        AUTO(freep) char *path = NULL;
-        char type[160];
-        int r;
-
-        find_file_system(c->paths.cluster, type, sizeof(type));
-        if (!membership_is_quorate(c->members)) {
-                doctor_row(d, "info", "CLUSTER_DIRECTORY", c->paths.cluster, NULL, "on %s; not written without quorum",
-                           type);
-                return;
-        }
-        if (str_printf(&path, "%s/storaged-doctor-%s", c->paths.priv, c->node) < 0)
-                return;
-        r = fs_write_atomic(path, "", 0, 0600);
-        (void) fs_unlink(path);
-        if (r < 0)
-                doctor_row(d, "error", "CLUSTER_DIRECTORY_READ_ONLY", c->paths.cluster,
-                           "look at the cluster file system's log, its space and its quorum",
-                           "the cluster directory (on %s) can't be written: %s", type, fs_strerror(r));
-        else
-                doctor_row(d, "ok", "CLUSTER_DIRECTORY", c->paths.cluster, NULL, "on %s, can be written", type);
-}
-
 static void check_certificate(Doctor *d)
 {
         Core *c = doctor_core(d);
@@ -123,107 +68,6 @@ static void check_certificate(Doctor *d)
         else
                 doctor_row(d, "ok", "CERTIFICATE", NULL, NULL, "this node's certificate is good for %lld days",
                            (long long) days);
-}
-
-typedef void (*entry_fn)(Doctor *d, const char *path, const char *name, unsigned *n);
-
-static unsigned each_entry(Doctor *d, const char *dir, entry_fn fn)
-{
-        AUTO(strlist_deinit) StrList names = STRLIST_INIT;
-        unsigned n = 0;
-
-        (void) fs_list_dir(dir, &names); /* one that is not there has no entries */
-        for (size_t i = 0; i < names.n && n < NAMES_MAX; i++) {
-                AUTO(freep) char *path = NULL;
-
-                if (names.items[i][0] != '.' && str_printf(&path, "%s/%s", dir, names.items[i]) >= 0)
-                        fn(d, path, names.items[i], &n);
-        }
-        return n;
-}
-
-static void look_at_lock(Doctor *d, const char *path, const char *name, unsigned *n)
-{
-        FsSeen seen;
-        long age;
-
-        if (fs_look(path, &seen) < 0 || seen.inode == 0)
-                return;
-        age = (long) (time(NULL) - (time_t) (seen.mtime_ns / UINT64_C(1000000000)));
-        if (age <= LOCK_LIFE_S + 30)
-                return;
-        (*n)++;
-        doctor_row(d, "warning", "STALE_LOCK", name,
-                   "nothing, if it goes away with the next change; else remove the directory",
-                   "the lock '%s' has had no sign of life for %ld s: its owner is gone", name, age);
-}
-
-static void check_locks(Doctor *d)
-{
-        AUTO(freep) char *dir = NULL;
-
-        if (str_printf(&dir, "%s/lock", doctor_core(d)->paths.priv) >= 0 && each_entry(d, dir, look_at_lock) == 0)
-                doctor_row(d, "ok", "LOCKS", NULL, NULL, "no stale locks");
-}
-
-static void check_tickets(Doctor *d)
-{
-        const Core *c = doctor_core(d);
-        uint64_t now = clock_usec(CLOCK_REALTIME) / USEC_PER_SEC;
-        AUTO(strlist_deinit) StrList volumes = STRLIST_INIT;
-        unsigned n_bad = 0;
-
-        (void) ticket_list(&c->paths, &volumes);
-        for (size_t i = 0; i < volumes.n; i++) {
-                struct storaged_error err = STORAGED_ERROR_INIT;
-                AUTO(freep) char *path = NULL;
-                Ticket t = TICKET_INIT;
-                int r = ticket_path(&c->paths, volumes.items[i], &path);
-
-                if (r >= 0)
-                        r = ticket_load(path, volumes.items[i], &t, &err);
-                if (r < 0 || t.state == TICKET_NONE || t.expires + 60 > now)
-                        continue;
-                n_bad++;
-                doctor_row(d, "warning", "STALE_TICKET", t.volume, "pvesm migrate commit or abort, whichever is true",
-                           "the migration of '%s' from '%s' to '%s' has expired and was not settled", t.volume,
-                           t.source, t.target);
-        }
-        if (n_bad == 0)
-                doctor_row(d, "ok", "TICKETS", NULL, NULL, "%zu migration(s) under way, none expired", volumes.n);
-}
-
-static void look_at_lease(Doctor *d, const char *path, const char *name, unsigned *n)
-{
-        const Core *c = doctor_core(d);
-        AUTO_JSON *record = NULL;
-        const char *node, *volume;
-
-        if (record_read(path, &record) < 0)
-                return;
-        node = json_get_string(record, "node");
-        volume = json_get_string(record, "volume");
-        if (!node || !*node || membership_find(c->members, node) || str_eq(node, c->node))
-                return;
-        (*n)++;
-        doctor_row(d, "warning", "LEASE_OF_UNKNOWN_NODE", volume ? volume : name,
-                   "pvesm activate --force on the node that is to have it",
-                   "'%s' is held by node '%s', which is no member of the cluster", volume ? volume : name, node);
-}
-
-static void look_at_storage_of_leases(Doctor *d, const char *path, const char *name, unsigned *n)
-{
-        (void) name;
-        *n += each_entry(d, path, look_at_lease);
-}
-
-static void check_leases(Doctor *d)
-{
-        AUTO(freep) char *dir = NULL;
-
-        if (str_printf(&dir, "%s/storaged/leases", doctor_core(d)->paths.priv) >= 0 &&
-            each_entry(d, dir, look_at_storage_of_leases) == 0)
-                doctor_row(d, "ok", "LEASES", NULL, NULL, "all leases are of members of the cluster");
 }
 
 static void check_conflicts(Doctor *d)

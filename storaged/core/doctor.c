@@ -3,7 +3,7 @@
  * Checks put together. Each writes rows when it knows something, at once or later; the answer goes out when nobody
  * holds it any more. What a check asks has a deadline of its own (a worker's, a node's), so the answer comes.
  */
-#include "core/doctor.h"
+#include "core/doctor-files.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -18,6 +18,7 @@ struct Doctor {
         const char *check; /* whose run() is on the stack */
         unsigned n_held;
         bool is_failed;
+        DoctorFiles *files;
         reply_fn fn;
         void *userdata;
 };
@@ -25,6 +26,11 @@ struct Doctor {
 Core *doctor_core(Doctor *d)
 {
         return d->core;
+}
+
+const DoctorFiles *doctor_files(Doctor *d)
+{
+        return d->files;
 }
 
 void doctor_row(Doctor *d, const char *severity, const char *code, const char *object, const char *action,
@@ -70,10 +76,25 @@ void doctor_release(Doctor *d)
 
         if (--d->n_held > 0)
                 return;
+        (void) doctor_files_free(d->files);
         free(d);
         (void) error_set(&err, -ENOMEM, "doctor: out of memory");
         fn(userdata, is_failed ? NULL : &reply, is_failed ? &err : NULL);
         json_object_put(reply.data);
+}
+
+/* Nothing else of the doctor's is under way before this. */
+static void on_files(DoctorFiles *f, void *userdata)
+{
+        Doctor *d = userdata;
+
+        d->files = f;
+        for (const DoctorCheck *k = doctor_checks; k->name && !d->core->is_stopping; k++) {
+                d->check = k->name;
+                k->run(d);
+        }
+        d->check = "storage"; /* what comes later is what storages and plugins say */
+        doctor_release(d);
 }
 
 void doctor_run(Core *c, reply_fn fn, void *userdata)
@@ -90,11 +111,9 @@ void doctor_run(Core *c, reply_fn fn, void *userdata)
                 return;
         }
         doctor_hold(d);
-        for (const DoctorCheck *k = doctor_checks; k->name; k++) {
-                d->check = k->name;
-                k->run(d);
-        }
-        d->check = "storage"; /* what comes later is what storages and plugins say */
+        if (doctor_files_read(c, on_files, d) >= 0)
+                return;
+        d->is_failed = true;
         doctor_release(d);
 }
 

@@ -15,6 +15,8 @@ typedef struct DoctorCheck {
 extern const DoctorCheck doctor_checks[];
 
 Core *doctor_core(Doctor *d);
+/* What was read in the cluster directory. */
+const struct DoctorFiles *doctor_files(Doctor *d);
 /*
  * One row. severity: "ok", "info", "warning", "error"; code: a stable word; object: what it is about, or NULL; action:
  * what to do, or NULL. After a hold() also later than run() returned.

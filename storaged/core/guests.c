@@ -18,14 +18,19 @@
 
 typedef VEC(uint32_t) VmidVec;
 
-static int add_node(const char *nodes, const char *node, VmidVec *vmids)
+static int list_dir(enum guests_patience patience, const char *path, StrList *ret)
+{
+        return patience == GUESTS_GLANCE ? fs_glance_dir(path, ret) : fs_list_dir(path, ret);
+}
+
+static int add_node(enum guests_patience patience, const char *nodes, const char *node, VmidVec *vmids)
 {
         AUTO(strlist_deinit) StrList names = STRLIST_INIT;
         AUTO(freep) char *path = NULL;
         int r = str_printf(&path, "%s/%s/lxc", nodes, node);
 
         if (r >= 0)
-                r = fs_list_dir(path, &names);
+                r = list_dir(patience, path, &names);
         if (r < 0)
                 return r == -ENOENT || r == -ENOTDIR ? 0 : r;
         for (size_t i = 0; r >= 0 && i < names.n; i++) {
@@ -46,52 +51,53 @@ static int by_number(const void *a, const void *b)
         return x < y ? -1 : x > y;
 }
 
-/* The kind of guest, if it is there. */
-static const char *kind_on_node(const Paths *p, uint32_t vmid, const char *node)
+/* 1 and the kind of guest, if it is there; 0, or -errno: nothing is known. */
+static int kind_on_node(const Paths *p, enum guests_patience patience, uint32_t vmid, const char *node,
+                        const char **ret)
 {
         static const char *const kinds[] = { "qemu-server", "lxc" };
+        int r = 0;
 
-        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && r == 0; i++) {
                 AUTO(freep) char *path = NULL;
 
-                if (str_printf(&path, "%s/nodes/%s/%s/%u.conf", p->cluster, node, kinds[i], vmid) >= 0 &&
-                    fs_exists(path) > 0)
-                        return kinds[i];
+                r = str_printf(&path, "%s/nodes/%s/%s/%u.conf", p->cluster, node, kinds[i], vmid);
+                if (r >= 0)
+                        r = patience == GUESTS_GLANCE ? fs_glance_exists(path) : fs_exists(path);
+                if (r > 0)
+                        *ret = kinds[i];
         }
-        return NULL;
+        return r;
 }
 
-int guests_find_node(const Paths *p, uint32_t vmid, const char *first, char ret_node[static GUEST_NODE_MAX],
-                     const char **ret_kind)
+int guests_find_node(const Paths *p, enum guests_patience patience, uint32_t vmid, const char *first,
+                     char ret_node[static GUEST_NODE_MAX], const char **ret_kind)
 {
         AUTO(strlist_deinit) StrList names = STRLIST_INIT;
         AUTO(freep) char *nodes = NULL;
-        const char *kind = first ? kind_on_node(p, vmid, first) : NULL;
-        int r;
+        const char *kind = NULL, *node = first;
+        int r = first ? kind_on_node(p, patience, vmid, first, &kind) : 0;
 
-        if (kind) {
-                (void) snprintf(ret_node, GUEST_NODE_MAX, "%s", first);
-                if (ret_kind)
-                        *ret_kind = kind;
-                return 0;
+        if (r == 0) {
+                if (str_printf(&nodes, "%s/nodes", p->cluster) < 0)
+                        return -ENOMEM;
+                r = list_dir(patience, nodes, &names);
+                if (r == -ENOTDIR)
+                        r = -ENOENT;
         }
-        if (str_printf(&nodes, "%s/nodes", p->cluster) < 0)
-                return -ENOMEM;
-        r = fs_list_dir(nodes, &names);
-        if (r < 0)
-                return r == -ENOTDIR ? -ENOENT : r;
-        for (size_t i = 0; i < names.n; i++) {
-                if (names.items[i][0] == '.' || !(kind = kind_on_node(p, vmid, names.items[i])))
-                        continue;
-                (void) snprintf(ret_node, GUEST_NODE_MAX, "%s", names.items[i]);
-                if (ret_kind)
-                        *ret_kind = kind;
-                return 0;
+        for (size_t i = 0; i < names.n && r == 0; i++) {
+                node = names.items[i];
+                r = node[0] == '.' ? 0 : kind_on_node(p, patience, vmid, node, &kind);
         }
-        return -ENOENT;
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        (void) snprintf(ret_node, GUEST_NODE_MAX, "%s", node);
+        if (ret_kind)
+                *ret_kind = kind;
+        return 0;
 }
 
-int guests_container_vmids(const Paths *p, uint32_t **ret, size_t *ret_n)
+int guests_container_vmids(const Paths *p, enum guests_patience patience, uint32_t **ret, size_t *ret_n)
 {
         AUTO(strlist_deinit) StrList names = STRLIST_INIT;
         AUTO(freep) char *nodes = NULL;
@@ -100,12 +106,12 @@ int guests_container_vmids(const Paths *p, uint32_t **ret, size_t *ret_n)
         int r = str_printf(&nodes, "%s/nodes", p->cluster);
 
         if (r >= 0)
-                r = fs_list_dir(nodes, &names);
+                r = list_dir(patience, nodes, &names);
         if (r == -ENOENT || r == -ENOTDIR)
                 r = 0;
         for (size_t i = 0; r >= 0 && i < names.n; i++)
                 if (names.items[i][0] != '.')
-                        r = add_node(nodes, names.items[i], &vmids);
+                        r = add_node(patience, nodes, names.items[i], &vmids);
         if (r < 0) {
                 VEC_DEINIT(&vmids);
                 return r;

@@ -98,26 +98,29 @@ static void settled(Activation *a)
         }
 }
 
-static const char *find_guest(Core *c, const char *storage, const char *volname, const Ticket *t,
-                              char node[static GUEST_NODE_MAX])
+/* Where the guest is whose ticket has expired: 0; -ENOENT: nobody knows; else it can't be seen now. */
+static int find_guest(Core *c, const char *storage, const char *volname, const Ticket *t,
+                      char ret_node[static GUEST_NODE_MAX])
 {
         const StorageConfig *s = config_find(c->config, storage);
         struct storaged_error err = STORAGED_ERROR_INIT;
         struct storaged_volname v;
 
         if (t->state != TICKET_PREPARED || !s || !s->type || volname_parse(s->type->naming, volname, &v, &err) < 0 ||
-            v.vmid == 0 || guests_find_node(&c->paths, v.vmid, t->source, node, NULL) < 0)
-                return NULL;
-        return node;
+            v.vmid == 0)
+                return -ENOENT;
+        return guests_find_node(&c->paths, GUESTS_GLANCE, v.vmid, t->source, ret_node, NULL);
 }
 
 enum ticket_step handover_next_step(Core *c, const char *storage, const char *volname, const Lease *l, const Ticket *t)
 {
         char node[GUEST_NODE_MAX];
         uint64_t now_s = activation_wall_s();
-        const char *guest = now_s < t->expires ? NULL : find_guest(c, storage, volname, t, node);
+        int r = now_s < t->expires ? -ENOENT : find_guest(c, storage, volname, t, node);
 
-        return ticket_next(t, l, c->node, guest, now_s);
+        if (r < 0 && r != -ENOENT)
+                return TICKET_WAIT; /* not to be decided by what a file system that stands still does not say */
+        return ticket_next(t, l, c->node, r < 0 ? NULL : node, now_s);
 }
 
 /* What the records ask of this node, until it is the other one's turn. */

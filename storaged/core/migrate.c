@@ -31,6 +31,8 @@ typedef struct Run {
         const char *step;
         char *target, *user;
         uint64_t life_s;
+        uint32_t vmid; /* of a guest: its disks are read first */
+        Aside work;
         StrList volumes;
         size_t at;           /* the one that is being done */
         json_object *rows;   /* what was done */
@@ -201,26 +203,41 @@ static void run_next(Run *run)
 
 /* --- whose volumes */
 
-static int disks_of_guest(Core *c, uint32_t vmid, StrList *ret, struct storaged_error *err)
+/* Beside the loop: a configuration is in the cluster directory. */
+static void disks_run(Aside *work)
 {
+        Run *run = work->userdata;
+        const Paths *p = &work->core->paths;
         AUTO(freep) char *path = NULL, *text = NULL;
         char node[GUEST_NODE_MAX];
         size_t len = 0;
         const char *kind = NULL;
-        int r = guests_find_node(&c->paths, vmid, c->node, node, &kind);
+        int r = guests_find_node(p, GUESTS_READ, run->vmid, work->core->node, node, &kind);
 
-        if (r < 0)
-                return error_set_param(err, r, "vmid", "there is no configuration of a guest %u below %s/nodes", vmid,
-                                       c->paths.cluster);
-        r = str_printf(&path, "%s/nodes/%s/%s/%u.conf", c->paths.cluster, node, kind, vmid);
+        if (r == -ENOENT) {
+                (void) error_set_param(&run->failure, r, "vmid",
+                                       "there is no configuration of a guest %u below %s/nodes", run->vmid, p->cluster);
+                return;
+        }
+        if (r >= 0)
+                r = str_printf(&path, "%s/nodes/%s/%s/%u.conf", p->cluster, node, kind, run->vmid);
         if (r >= 0)
                 r = fs_read_file(path, GUESTCONF_SIZE_MAX, &text, &len);
         if (r >= 0)
-                r = guestconf_disks(text, len, ret);
+                r = guestconf_disks(text, len, &run->volumes);
         if (r < 0)
-                return error_set(err, r, "guest %u: can't read its disks from %s: %s", vmid, path ? path : "memory",
-                                 strerror(-r));
-        return 0;
+                (void) error_set(&run->failure, r, "guest %u: can't read its disks from %s: %s", run->vmid,
+                                 path ? path : p->cluster, fs_strerror(r));
+}
+
+static void disks_done(Aside *work)
+{
+        Run *run = work->userdata;
+
+        if (run->failure.code != 0)
+                run_end(run);
+        else
+                run_next(run);
 }
 
 void migrate_call(Core *c, const MigrateCall *call, reply_fn fn, void *userdata)
@@ -232,18 +249,21 @@ void migrate_call(Core *c, const MigrateCall *call, reply_fn fn, void *userdata)
 
         if (r >= 0 && call->volume)
                 r = strlist_adds(&run->volumes, call->volume);
-        if (r < 0)
-                (void) error_set(&err, r, "out of memory");
-        else if (!call->volume)
-                r = disks_of_guest(c, call->vmid, &run->volumes, &err);
         if (r < 0) {
+                (void) error_set(&err, r, "out of memory");
                 fn(userdata, NULL, &err);
                 return;
         }
-        run->is_of_guest = !call->volume;
         run->fn = fn;
         run->userdata = userdata;
-        run_next(TAKE(run));
+        if (call->volume) {
+                run_next(TAKE(run));
+                return;
+        }
+        run->is_of_guest = true;
+        run->vmid = call->vmid;
+        run->work = (Aside){ .run = disks_run, .done = disks_done, .userdata = run };
+        aside_begin(c, &TAKE(run)->work);
 }
 
 /* --- recovery */

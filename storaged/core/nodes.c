@@ -29,7 +29,7 @@ int node_locate(const Core *c, const char *param, const char *name, struct stora
         m = membership_find(c->members, name);
         if (!m && str_printf(&path, "%s/nodes/%s", c->paths.cluster, name) < 0)
                 return error_set(err, -ENOMEM, "out of memory");
-        if (!m && fs_exists(path) > 0) /* one that was here once, or that only the file system knows */
+        if (!m && fs_glance_exists(path) > 0) /* one that was here once, or that only the file system knows */
                 return NODE_E_OTHER;
         if (!m)
                 return error_set_param(err, -ENOENT, param, "no such node '%s': this is '%s'", name, c->node);

@@ -372,7 +372,8 @@ static int prepare_list(VolumeJob *j, struct storaged_error *err)
         AUTO(freep) uint32_t *vmids = NULL;
         AUTO_JSON *array = NULL;
         size_t n = 0;
-        int r = guard_get_silence_usec() > 0 ? -ETIMEDOUT : guests_container_vmids(&c->paths, &vmids, &n);
+        int r = guard_get_silence_usec() > 0 ? -ETIMEDOUT
+                                             : guests_container_vmids(&c->paths, GUESTS_GLANCE, &vmids, &n);
 
         if (r == -ETIMEDOUT || r == -ENOTCONN) { /* what was known last is better than no list */
                 r = 0;

@@ -33,7 +33,7 @@ static void no_cluster_directory_has_none(void **state)
         uint32_t *vmids = NULL;
         size_t n = 7;
 
-        assert_int_equal(guests_container_vmids(&f->paths, &vmids, &n), 0);
+        assert_int_equal(guests_container_vmids(&f->paths, GUESTS_READ, &vmids, &n), 0);
         assert_int_equal(n, 0);
         assert_null(vmids);
 }
@@ -46,7 +46,7 @@ static void node_without_containers_has_none(void **state)
 
         make(f, "a/qemu-server", "100.conf");
         make(f, "b/lxc", NULL);
-        assert_int_equal(guests_container_vmids(&f->paths, &vmids, &n), 0);
+        assert_int_equal(guests_container_vmids(&f->paths, GUESTS_READ, &vmids, &n), 0);
         assert_int_equal(n, 0);
         free(vmids);
 }
@@ -63,7 +63,7 @@ static void all_nodes_sorted_each_once(void **state)
         make(f, "a/lxc", "101.conf");
         make(f, "a/lxc", "200.conf");
         make(f, "a/qemu-server", "150.conf");
-        assert_int_equal(guests_container_vmids(&f->paths, &vmids, &n), 0);
+        assert_int_equal(guests_container_vmids(&f->paths, GUESTS_READ, &vmids, &n), 0);
         assert_int_equal(n, 4);
         assert_int_equal(vmids[0], 101);
         assert_int_equal(vmids[1], 200);
@@ -84,7 +84,7 @@ static void other_names_are_passed_over(void **state)
                 make(f, "a/lxc", names[i]);
         make(f, ".hidden/lxc", "100.conf");
         make(f, "c", "lxc"); /* a file where a directory should be */
-        assert_int_equal(guests_container_vmids(&f->paths, &vmids, &n), 0);
+        assert_int_equal(guests_container_vmids(&f->paths, GUESTS_READ, &vmids, &n), 0);
         assert_int_equal(n, 0);
         free(vmids);
 }
