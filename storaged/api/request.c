@@ -13,6 +13,7 @@
 
 #include "api/upload.h"
 #include "base/log.h"
+#include "cluster/message.h"
 #include "core/everywhere.h"
 #include "core/links.h"
 #include "core/nodes.h"
@@ -118,6 +119,8 @@ static void request_finish(Request *r, int status, char *body, size_t len)
                 log_error("%s %s was answered twice: the second answer is dropped", r->method, r->target);
                 return;
         }
+        if (r->from_node && r->from_node[0])
+                message_fault(MESSAGE_ANSWER, message_name(r->method, r->target));
         r->is_done = true;
         r->status = status;
         r->body = body;
@@ -446,6 +449,8 @@ void request_begin(Request *r)
                 return;
         }
         r->route = match.route;
+        if (r->from_node)
+                message_fault(MESSAGE_ASKED, message_name(r->method, r->target));
         if (request_get(r, "node"))
                 n = request_find_node(r, &err);
         if (n >= 0 && !r->to_node)

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cluster/message.h"
 #include "cluster/transfer.h"
 
 #define CONNECT_USEC (2500 * USEC_PER_MSEC)
@@ -83,6 +84,8 @@ static void on_ended(Transfer *t, const struct storaged_error *err)
 
         if (err)
                 copy = *err;
+        else
+                message_fault(MESSAGE_ANSWERED, t->name);
         transfer_leave(t);
         if (t->is_ping)
                 ping_end(t, err ? &copy : NULL);
@@ -160,6 +163,7 @@ static void remote_ping(Remote *r, const Transfer *for_whom)
 
         if (transfer_new(&t, r->event, r->certs, &call, on_ended, &err) < 0)
                 return; /* tried again with the next look */
+        message_fault(MESSAGE_ASK, t->name);
         t->owner = r;
         t->is_ping = true;
         TAILQ_INSERT_TAIL(&r->transfers, t, entry);
@@ -241,6 +245,7 @@ int remote_call(Remote *r, const RemoteCall *call, remote_fn fn, void *userdata,
         n = transfer_new(&t, r->event, r->certs, call, on_ended, err);
         if (n < 0)
                 return n;
+        message_fault(MESSAGE_ASK, t->name);
         t->owner = r;
         t->fn = fn;
         t->userdata = userdata;

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "cluster/message.h"
 
 #define PIECE (16u << 10)
 #define ANSWER_MAX (64u << 20)
@@ -287,6 +288,7 @@ int transfer_new(Transfer **ret, sd_event *event, const Certs *certs, const Remo
         t->ended = ended;
         t->begun_usec = now_usec();
         t->port = call->port;
+        t->name = message_name(call->method, call->target);
         t->answer.has_no_body = str_eq(call->method, "HEAD");
         t->node = strdup(call->node);
         t->ip = strdup(call->ip);

@@ -24,6 +24,7 @@ struct Transfer {
         remote_fn fn;
         void *userdata;
 
+        const char *name; /* of what is asked: cluster/message.h */
         char *node, *ip;
         unsigned port;
         Tls *tls;
