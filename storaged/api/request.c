@@ -13,7 +13,6 @@
 
 #include "api/upload.h"
 #include "base/log.h"
-#include "cluster/message.h"
 #include "core/everywhere.h"
 #include "core/links.h"
 #include "core/nodes.h"
@@ -120,7 +119,7 @@ static void request_finish(Request *r, int status, char *body, size_t len)
                 return;
         }
         if (r->from_node && r->from_node[0])
-                message_fault(MESSAGE_ANSWER, message_name(r->method, r->target));
+                links_pass_fault(r->method, r->target, true);
         r->is_done = true;
         r->status = status;
         r->body = body;
@@ -450,7 +449,7 @@ void request_begin(Request *r)
         }
         r->route = match.route;
         if (r->from_node)
-                message_fault(MESSAGE_ASKED, message_name(r->method, r->target));
+                links_pass_fault(r->method, r->target, false);
         if (request_get(r, "node"))
                 n = request_find_node(r, &err);
         if (n >= 0 && !r->to_node)

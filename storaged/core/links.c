@@ -17,6 +17,7 @@
 #include "cluster/certs.h"
 #include "cluster/lock.h"
 #include "cluster/membership.h"
+#include "cluster/message.h"
 #include "cluster/remote.h"
 #include "core/aside.h"
 #include "core/proof.h"
@@ -317,6 +318,11 @@ int links_pass_on(Links *l, const LinkCall *call, link_fn fn, void *userdata, st
                 remote.stream = &stream;
         remote_set_certs(l->remote, l->certs);
         return remote_call(l->remote, &remote, fn, userdata, err);
+}
+
+void links_pass_fault(const char *method, const char *target, bool is_done)
+{
+        message_fault(is_done ? MESSAGE_ANSWER : MESSAGE_ASKED, message_name(method, target));
 }
 
 int links_new(Links **ret, Core *core, const char *listen, unsigned port, struct storaged_error *err)

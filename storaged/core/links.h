@@ -49,3 +49,5 @@ typedef struct LinkCall {
 typedef void (*link_fn)(void *userdata, int status, const char *body, size_t len, const struct storaged_error *err);
 /* Passes a request on. fn is not called if this fails. */
 int links_pass_on(Links *l, const LinkCall *call, link_fn fn, void *userdata, struct storaged_error *err);
+/* The fault point of a request that another node has made here; is_done: its answer is about to be sent. */
+void links_pass_fault(const char *method, const char *target, bool is_done);
