@@ -12,6 +12,7 @@
 
 enum {
         CLI_OK = 0,
+        CLI_FOUND = 1,   /* config check, doctor: they have looked, and something is wrong */
         CLI_USAGE = 2,   /* a parameter is wrong */
         CLI_FAILED = 255 /* no or unknown command, or it failed */
 };

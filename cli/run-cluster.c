@@ -5,8 +5,6 @@
 #include "cli/show-cluster.h"
 #include "wire/json.h"
 
-#define PROBLEMS_FOUND 1 /* not CLI_FAILED: the command itself did its work */
-
 /* Members and storages are two calls of the API and one answer to the administrator. */
 int run_cluster_status(Cli *c)
 {
@@ -43,6 +41,6 @@ int run_doctor(Cli *c)
                 n = json_object_array_length(a.data);
         for (size_t i = 0; i < n; i++)
                 if (finding_is_problem(json_object_array_get_idx(a.data, i)))
-                        return PROBLEMS_FOUND;
+                        return CLI_FOUND;
         return r;
 }

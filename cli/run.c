@@ -208,9 +208,19 @@ static void print_warnings(json_object *data)
         }
 }
 
-int run_add(Cli *c)
+/* The row's call; then what there is to know. */
+int run_warned(Cli *c)
 {
         AUTO(answer_deinit) Answer a = ANSWER_INIT;
+        int r = cli_call_verb(c, &a);
+
+        if (r == 0)
+                print_warnings(a.data);
+        return r != 0 ? r : cli_show(c, a.data);
+}
+
+int run_add(Cli *c)
+{
         int r = 0;
 
         for (size_t i = 0; r == 0 && i < c->args.list.n; i++) {
@@ -221,19 +231,22 @@ int run_add(Cli *c)
                 else if (arg->param && arg->param->type == PARAM_SECRET)
                         r = take_secret(c, arg);
         }
-        if (r == 0)
-                r = cli_call_verb(c, &a);
-        if (r == 0)
-                print_warnings(a.data);
-        return r != 0 ? r : cli_show(c, a.data);
+        return r != 0 ? r : run_warned(c);
 }
 
 /* --- config check */
 
+static size_t count_findings(json_object *data)
+{
+        json_object *warnings = json_get(data, "warnings");
+
+        return json_object_is_type(warnings, json_type_array) ? json_object_array_length(warnings) : 0;
+}
+
 static void print_findings(const char *file, json_object *data)
 {
         json_object *warnings = json_get(data, "warnings");
-        size_t n = json_object_is_type(warnings, json_type_array) ? json_object_array_length(warnings) : 0;
+        size_t n = count_findings(data);
 
         for (size_t i = 0; i < n; i++) {
                 json_object *w = json_object_array_get_idx(warnings, i);
@@ -277,9 +290,10 @@ int run_config_check(Cli *c)
         if (r != 0)
                 return r;
         if (c->format != OUTPUT_TEXT)
-                return cli_show(c, a.data);
-        print_findings(file ? file : c->paths.config, a.data);
-        return CLI_OK;
+                r = cli_show(c, a.data);
+        else
+                print_findings(file ? file : c->paths.config, a.data);
+        return r == CLI_OK && count_findings(a.data) > 0 ? CLI_FOUND : r;
 }
 
 /* --- prune-backups */

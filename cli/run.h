@@ -20,3 +20,4 @@ int run_prune(Cli *c);
 int run_task(Cli *c); /* the row's call, followed if it is a task; the result is shown */
 int run_tasks(Cli *c);
 int run_upload(Cli *c);
+int run_warned(Cli *c); /* the row's call; warnings in its answer go to standard error */

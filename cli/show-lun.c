@@ -5,6 +5,7 @@
  */
 #include "cli/show-lun.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -137,11 +138,33 @@ void show_luns(Cli *c, json_object *data)
 
 /* --- one */
 
+/* Of the map, of its checker, of the device; the first two have only paths of multipathd. */
 static const char *cell_path_state(json_object *row, char buf[OUTPUT_CELL_SIZE])
 {
-        (void) snprintf(buf, OUTPUT_CELL_SIZE, "%.20s %.20s %.20s", text_of(row, "dm_state"), text_of(row, "checker"),
-                        text_of(row, "state"));
+        if (json_get(row, "dm_state") || json_get(row, "checker"))
+                (void) snprintf(buf, OUTPUT_CELL_SIZE, "%.20s %.20s %.20s", text_of(row, "dm_state"),
+                                text_of(row, "checker"), text_of(row, "state"));
+        else
+                (void) snprintf(buf, OUTPUT_CELL_SIZE, "%.40s", text_of(row, "state"));
         return buf;
+}
+
+/* ALUA's state of a SCSI path, ANA's of an NVMe one. */
+static const char *cell_access(json_object *row, char buf[OUTPUT_CELL_SIZE])
+{
+        (void) snprintf(buf, OUTPUT_CELL_SIZE, "%.40s", text_of(row, "alua"));
+        return buf;
+}
+
+/* The target with its port, where several have its name. */
+static int add_target(json_object *path)
+{
+        const char *portal = json_get_string(path, "portal");
+        AUTO(freep) char *text = NULL;
+
+        if (str_printf(&text, "%s%s%s", text_of(path, "target"), portal ? " " : "", portal ? portal : "") < 0)
+                return -ENOMEM;
+        return json_add_string(path, "_target", text);
 }
 
 /* The paths of all nodes in one list, each with its node. */
@@ -156,8 +179,7 @@ static json_object *paths_of(json_object *lun)
                         json_object *path = json_object_get(json_object_array_get_idx(paths, i));
 
                         (void) json_add_string(path, "_node", node);
-                        if (!json_get(path, "target"))
-                                (void) json_add_string(path, "target", "-");
+                        (void) add_target(path);
                         if (json_object_array_add(rows, path) < 0)
                                 json_object_put(path);
                 }
@@ -180,7 +202,8 @@ void show_lun(Cli *c, json_object *data)
                 { .title = "H:C:T:L", .key = "hctl", .fits_title = true },
                 { .title = "Size", .cell = cell_size, .fits_title = true, .is_right = true },
                 { .title = "State", .cell = cell_path_state, .fits_title = true },
-                { .title = "Target", .key = "target" },
+                { .title = "ALUA", .cell = cell_access, .fits_title = true },
+                { .title = "Target", .key = "_target" },
         };
         char buf[OUTPUT_CELL_SIZE];
         AUTO_JSON *paths = paths_of(data);

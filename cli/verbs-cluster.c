@@ -53,8 +53,8 @@ static const Param task_log_params[] = {
 
 const Verb cluster_verbs[] = {
         { .name = "config check",
-          .text = "Reads a storage.cfg and says what is wrong in it. Findings are warnings: the exit code is 0 "
-                  "if the file could be read.",
+          .text = "Reads a storage.cfg and says what is wrong in it. The exit code is 0 if nothing is, 1 with findings "
+                  "(storaged goes on without what it could not use), 2 if the file can't be read.",
           .params = check_params,
           .flags = VERB_OFFLINE | VERB_DATA,
           .method = "POST",

@@ -132,10 +132,13 @@ const Verb san_verbs[] = {
           .show = show_lun_result,
           .run = run_task },
         { .name = "lun allow",
-          .text = "Has multipath assemble a LUN on all nodes (multipath.cfg of the cluster).",
+          .text = "Has multipath assemble a LUN on all nodes (multipath.cfg of the cluster). Also one that is not "
+                  "there "
+                  "yet: it is allowed for when it appears, and a warning says that no node sees it now.",
           .params = lun_allow_params,
           .method = "PUT",
-          .path = "/cluster/multipath/{wwid}" },
+          .path = "/cluster/multipath/{wwid}",
+          .run = run_warned },
         { .name = "lun disallow",
           .text = "Takes a LUN out of multipath.cfg. A map that is there stays until `lun remove`.",
           .params = lun_params_only,

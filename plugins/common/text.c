@@ -53,6 +53,8 @@ int text_read(const char *path, size_t max, char **ret)
         while (len < (size_t) st.st_size) {
                 ssize_t n = read(fd, text + len, (size_t) st.st_size - len);
 
+                if (n < 0 && errno == EINTR)
+                        continue;
                 if (n < 0)
                         return -errno;
                 if (n == 0)
@@ -71,6 +73,8 @@ static int write_all(int fd, const char *text)
         while (len > 0) {
                 ssize_t n = write(fd, text, len);
 
+                if (n < 0 && errno == EINTR)
+                        continue; /* some file systems let a signal in: FUSE, NFS */
                 if (n < 0)
                         return -errno;
                 text += n;

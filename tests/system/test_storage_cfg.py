@@ -68,7 +68,7 @@ class Reading(DaemonTest):
         text = "dir: one\n\tpath /x\n\tdisable\ndir: two\n\tpath /y\n\tdisable\n\n"
         self.seen(text, ["local", "one", "two"])
         self.assertEqual((self.d.get("/storage/one")["path"], self.d.get("/storage/two")["path"]), ("/x", "/y"))
-        found = self.d.pvesm("config", "check", "--output-format", "json").json
+        found = self.d.pvesm("config", "check", "--output-format", "json", check=False).json
         self.assertEqual([w["line"] for w in found["warnings"]], [4])
 
     def test_unknown_types_are_kept_untouched(self):
@@ -101,13 +101,15 @@ class Reading(DaemonTest):
         with open(file, "w", encoding="utf-8") as f:
             f.write("nfs: filer\n\tserver 10.0.0.1\n\texport /x\n\tpath /mnt/pve/filer\n\nlvm: san\n\tbroken\n\tvgname ibm\n\n")
         text = self.d.config_text()
-        r = self.d.pvesm("config", "check", "--output-format", "json").json
+        r = self.d.pvesm("config", "check", "--output-format", "json", check=False)
+        self.assertEqual(r.rc, 1, "there are findings")
+        r = r.json
         self.assertEqual(set(r) >= {"digest", "ids", "order", "warnings", "rewritten"}, True, str(r))
         self.assertEqual(r["digest"], hashlib.sha1(text).hexdigest())
         one = r["ids"]["one"]
         self.assertEqual((one["type"], one["path"], one["content"], one["shared"]), ("dir", "/x", ["images", "iso"], 1))
         self.assertEqual([w["line"] for w in r["warnings"]], [6])
-        r = self.d.pvesm("config", "check", file, "--output-format", "json").json
+        r = self.d.pvesm("config", "check", file, "--output-format", "json", check=False).json
         self.assertEqual(r["order"][-2:], ["filer", "san"])
         filer = r["ids"]["filer"]
         self.assertEqual((filer["path"], filer["shared"], filer["content"]), ("/mnt/pve/filer", 1, ["images"]))
@@ -115,6 +117,10 @@ class Reading(DaemonTest):
         self.assertIn("vgname ibm", r["rewritten"])
         out = self.d.pvesm("config", "check", file, check=False)
         self.assertIn("7", out.out + out.err)
+        self.assertEqual(out.rc, 1)
+        with open(file, "w", encoding="utf-8") as f:
+            f.write("lvm: san\n\tvgname ibm\n\n")
+        self.assertEqual(self.d.pvesm("config", "check", file).out, "0 warnings\n")
         self.assertEqual(self.d.config_text(), text, "checking changes nothing")
         self.cli_refused(self.d.pvesm("config", "check", "/nonexistent", check=False))
 

@@ -495,14 +495,17 @@ static void config_check_counts_its_findings(void **state)
         AUTO(freep) char *expected = NULL;
 
         SCRIPT({ "POST " NODE "/config/check", 200,
-                 "{\"data\":{\"warnings\":[{\"line\":3,\"text\":\"bad\"},{\"line\":9,\"text\":\"worse\"}]}}" });
+                 "{\"data\":{\"warnings\":[{\"line\":3,\"text\":\"bad\"},{\"line\":9,\"text\":\"worse\"}]}}" },
+               { "POST " NODE "/config/check", 200, "{\"data\":{\"warnings\":[]}}" });
         (void) state;
         (void) snprintf(file, sizeof(file), "%s/cfg", fake.dir);
         assert_int_equal(fs_write_atomic(file, "dir: a\n", 7, 0600), 0);
         PVESM("config", "check", file);
         assert_int_equal(str_printf(&expected, "%s:3: bad\n%s:9: worse\n2 warnings\n", file, file), 0);
-        gave(0, expected, "");
+        gave(1, expected, "");
         was_asked("POST " NODE "/config/check text=dir:%20a%0A\n");
+        PVESM("config", "check", file);
+        gave(0, "0 warnings\n", "");
         (void) unlink(file);
         PVESM("config", "check", file);
         assert_int_equal(result.rc, 2);
