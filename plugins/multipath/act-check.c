@@ -126,8 +126,11 @@ static int rescan_paths(Act *a, json_object *lun)
         if (!rescans || !works)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
-                (void) snprintf(rescans[i].path, sizeof(rescans[i].path), "/sys/block/%.31s/device/rescan",
-                                act_text(json_object_array_get_idx(paths, i), "dev"));
+                const char *dev = act_text(json_object_array_get_idx(paths, i), "dev");
+
+                /* NVMe: of the controller, which looks at all its namespaces, later */
+                (void) snprintf(rescans[i].path, sizeof(rescans[i].path), "/sys/block/%.31s/device/%s", dev,
+                                strncmp(dev, "nvme", 4) == 0 ? "rescan_controller" : "rescan");
                 works[i] = (Work){ .fn = rescan_child, .arg = &rescans[i] };
         }
         r = work_run(works, n, ACT_AT_ONCE, RESCAN_DEADLINE_MS + 1000);

@@ -94,6 +94,38 @@ static void read_iscsi(int sys, DiskPath *p, const char *session)
                 (void) snprintf(p->portal, sizeof(p->portal), "%s:%s", address, port);
 }
 
+/* Of the phys that make up the adapter's port, the first that says its address: all of one port have the same. */
+static int on_sas_phy(void *userdata, int dir, const char *name, uint64_t inode)
+{
+        DiskPath *p = userdata;
+        char path[128];
+
+        (void) inode;
+        if (strncmp(name, "phy-", 4) != 0 || p->initiator[0])
+                return 0;
+        (void) snprintf(path, sizeof(path), "%.40s/sas_phy/%.40s/sas_address", name, name);
+        (void) sysfs_text(dir, path, p->initiator, sizeof(p->initiator));
+        return 0;
+}
+
+/* "…/host0/port-0:0/end_device-0:0/…", behind expanders "…/host0/port-0:1/expander-0:0/port-0:0:3/end_device-0:0:3/…".
+ */
+static void read_sas(int sys, DiskPath *p, const char *place, const char *end_device)
+{
+        const char *port = strstr(place, "/port-");
+        char path[96];
+
+        (void) snprintf(p->transport, sizeof(p->transport), "sas");
+        read_class(sys, "sas_device", end_device, "sas_address", p->target, sizeof(p->target));
+        if (port) {
+                (void) snprintf(path, sizeof(path), "class/sas_port/%.*s/device", (int) strcspn(port + 1, "/"),
+                                port + 1);
+                (void) sysfs_each(sys, path, on_sas_phy, p);
+        }
+        drop_0x(p->target);
+        drop_0x(p->initiator);
+}
+
 static void read_transport(int sys, DiskPath *p, const char *place)
 {
         char host[32] = "", part[64];
@@ -104,9 +136,7 @@ static void read_transport(int sys, DiskPath *p, const char *place)
         } else if (find_part(place, "session", part, sizeof(part))) {
                 read_iscsi(sys, p, part);
         } else if (find_part(place, "end_device-", part, sizeof(part))) {
-                (void) snprintf(p->transport, sizeof(p->transport), "sas");
-                read_class(sys, "sas_device", part, "sas_address", p->target, sizeof(p->target));
-                drop_0x(p->target);
+                read_sas(sys, p, place, part);
         } else if (find_part(place, "ata", part, sizeof(part))) {
                 (void) snprintf(p->transport, sizeof(p->transport), "sata");
         } else if (find_part(place, "usb", part, sizeof(part))) {

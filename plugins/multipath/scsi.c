@@ -18,6 +18,7 @@
 
 #include <storaged/cleanup.h>
 
+#include "multipath/identify.h"
 #include "multipath/work.h"
 
 #define AT_ONCE 32
@@ -95,9 +96,13 @@ static int ask_child(void *arg, int out)
         char path[64];
         int fd;
 
-        (void) snprintf(path, sizeof(path), "/dev/%.31s", d.dev);
-        fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-        d.result = fd < 0 ? -errno : ask(fd, &d);
+        if (strncmp(d.dev, "nvme", 4) == 0) {
+                d.result = identify_ask(&d);
+        } else {
+                (void) snprintf(path, sizeof(path), "/dev/%.31s", d.dev);
+                fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+                d.result = fd < 0 ? -errno : ask(fd, &d);
+        }
         return write(out, &d, sizeof(d)) == (ssize_t) sizeof(d) ? 0 : -EIO;
 }
 

@@ -421,6 +421,11 @@ static void on_looked(LunJob *j)
 
         if (!row)
                 r = error_set(&err, -ENOENT, "no node sees a LUN %s; see pvesm lun list", j->wwid);
+        else if (str_eq(json_get_string(row, "transport"), "nvme"))
+                r = error_set(&err, -EOPNOTSUPP,
+                              "LUN %s is an NVMe namespace: when nothing uses it any more, detach it on the array, and "
+                              "every node lets go of it by itself",
+                              j->wwid);
         else
                 r = check_nodes(j, row, &err);
         if (r >= 0)

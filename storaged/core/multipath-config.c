@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "cluster/lock.h"
 #include "core/action.h"
+#include "core/lun-cluster.h"
 #include "core/lun-journal.h"
 #include "core/lun.h"
 #include "wire/json.h"
@@ -161,10 +162,10 @@ typedef struct Allow {
         void *userdata;
 } Allow;
 
-static void allow_end(Allow *a, const struct storaged_error *err)
+static void allow_end(Allow *a, json_object *data, const struct storaged_error *err)
 {
         (void) cluster_lock_release(a->lock);
-        a->fn(a->userdata, err ? NULL : &(Reply){ 0 }, err);
+        a->fn(a->userdata, err ? NULL : &(Reply){ .data = data }, err);
         free(a->wwid);
         free(a->alias);
         free(a);
@@ -212,6 +213,53 @@ static int edit(const Allow *a, const char *text, StrBuf *b)
         return strbuf_error(b);
 }
 
+/* Who has the LUN, of all nodes; who can't be asked has it in no case that counts. */
+static json_object *list_seers(json_object *row)
+{
+        json_object *seers = json_object_new_array();
+
+        if (!seers || !row)
+                return seers;
+        json_object_object_foreach (json_get(row, "nodes"), node, lun) {
+                (void) lun;
+                (void) json_object_array_add(seers, json_object_new_string(node));
+        }
+        return seers;
+}
+
+/*
+ * A LUN may be allowed before the array shows it to anybody. A WWID with a slip in it looks the same, and nothing would
+ * ever come of it: so it is said. That it can't be found out who sees it does not undo what was done.
+ */
+static void on_seen(void *userdata, const Reply *reply, const struct storaged_error *err)
+{
+        Allow *a = userdata;
+        AUTO_JSON *data = json_object_new_object();
+        json_object *row = err ? NULL : luns_find_in(reply->data, a->wwid);
+        AUTO(freep) char *text = NULL;
+        int r = json_add_string(data, "wwid", a->wwid);
+
+        if (r >= 0)
+                r = json_add(data, "seen", list_seers(row));
+        if (r >= 0 && err)
+                r = str_printf(&text, "whether a node sees LUN %s could not be found out: %s", a->wwid, err->text);
+        else if (r >= 0 && !row)
+                r = str_printf(&text,
+                               "no node sees a LUN %s now; it is allowed for when it appears. Is the WWID right? See "
+                               "pvesm lun list; after mapping it on the array, pvesm lun scan",
+                               a->wwid);
+        if (r >= 0 && text) {
+                json_object *list = json_object_new_array();
+
+                log_warning("multipath: %s", text);
+                if (list && json_object_array_add(list, json_object_new_string(text)) < 0)
+                        r = -ENOMEM;
+                if (json_add(data, "warnings", list) < 0)
+                        r = -ENOMEM;
+        }
+        allow_end(a, r < 0 ? NULL : data, NULL);
+}
+
 static void on_lock(void *userdata, ClusterLock *lock, const struct storaged_error *failed)
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
@@ -223,7 +271,7 @@ static void on_lock(void *userdata, ClusterLock *lock, const struct storaged_err
 
         a->lock = lock;
         if (failed) {
-                allow_end(a, failed);
+                allow_end(a, NULL, failed);
                 return;
         }
         r = fs_read_file(path, CONFIG_MAX, &text, NULL);
@@ -239,7 +287,12 @@ static void on_lock(void *userdata, ClusterLock *lock, const struct storaged_err
                 (void) error_set(&err, r, "can't change %s: %s", path, strerror(-r));
         if (r >= 0)
                 multipath_config_freshen(a->core);
-        allow_end(a, r < 0 ? &err : NULL);
+        if (r < 0 || !a->allow) {
+                allow_end(a, NULL, r < 0 ? &err : NULL);
+                return;
+        }
+        a->lock = cluster_lock_release(a->lock); /* what is asked now may take its time */
+        luns_cluster_query(a->core, a->wwid, 0, on_seen, a);
 }
 
 void multipath_config_allow(Core *c, const char *wwid, const char *alias, bool allow, reply_fn fn, void *userdata)
@@ -259,7 +312,7 @@ void multipath_config_allow(Core *c, const char *wwid, const char *alias, bool a
                 if (r >= 0)
                         return;
                 a->lock = NULL;
-                allow_end(a, &err);
+                allow_end(a, NULL, &err);
                 return;
         }
         fn(userdata, NULL, &err);

@@ -7,11 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "multipath/identify.c"
 #include "multipath/lvmlabel.c"
 #include "multipath/maps.c"
+#include "multipath/sysfs.c"
 #include "multipath/vpd.c"
 
 #include "wire/uevent.h"
+
+static void try_identify(const uint8_t *data, size_t size)
+{
+        uint8_t page[IDENTIFY_SIZE] = { 0 };
+        uint64_t bytes = 0;
+
+        memcpy(page, data, size < sizeof(page) ? size : sizeof(page));
+        if (identify_parse(page, &bytes) == 0 && (bytes == 0 || bytes % 512 != 0))
+                abort();
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -83,11 +95,22 @@ static void try_uevent(const uint8_t *data, size_t size)
         free(copy);
 }
 
+static void try_identify(const uint8_t *data, size_t size)
+{
+        uint8_t page[IDENTIFY_SIZE] = { 0 };
+        uint64_t bytes = 0;
+
+        memcpy(page, data, size < sizeof(page) ? size : sizeof(page));
+        if (identify_parse(page, &bytes) == 0 && (bytes == 0 || bytes % 512 != 0))
+                abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        static void (*const parsers[])(const uint8_t *data, size_t size) = { try_vpd, try_maps, try_label, try_uevent };
+        static void (*const parsers[])(const uint8_t *data, size_t size) = { try_vpd, try_maps, try_label, try_uevent,
+                                                                             try_identify };
 
         if (size > 0)
-                parsers[data[0] % 4](data + 1, size - 1);
+                parsers[data[0] % 5](data + 1, size - 1);
         return 0;
 }

@@ -61,7 +61,9 @@ class Recorded(DaemonTest):
         self.assertEqual(len({p["portal"] for p in lun["paths"]}), 4)
         self.assertEqual(len(self.d.get("/nodes/localhost/ports")), 4)
         self.assertIn(FIRST, self.d.pvesm("lun", "list").out)
-        self.assertIn("2:0:0:1", self.d.pvesm("lun", "show", FIRST).out)
+        shown = self.d.pvesm("lun", "show", FIRST).out
+        self.assertIn("2:0:0:1", shown)
+        self.assertEqual(len(set(re.findall(r"iqn.2026-01.lab:array (\S+:3260)$", shown, re.M))), 4, shown)
 
     def test_a_failed_path_degrades(self):
         def fail(maps):
@@ -79,6 +81,14 @@ class Recorded(DaemonTest):
         self.assertIn("given to another LUN", self.lun()["reason"])
         rows = self.d.get("/nodes/localhost/actions/multipath/doctor")
         self.assertEqual({r["code"] for r in rows if r["severity"] == "error"}, {"LUN_BROKEN"})
+
+    def test_allowing_says_who_sees_the_lun(self):
+        self.begin()
+        os.makedirs(os.path.join(self.root, "etc/pve"), exist_ok=True)
+        self.assertEqual(self.d.put(f"/cluster/multipath/{FIRST}"), {"wwid": FIRST, "seen": [self.d.get("/cluster/luns")["nodes"][0]["node"]]})
+        other = self.d.put("/cluster/multipath/3600a")
+        self.assertEqual((other["seen"], len(other["warnings"])), ([], 1))
+        self.assertIn("no node sees a LUN 3600a now", other["warnings"][0])
 
     def test_storages_on_a_lun_are_named(self):
         plant(self.root)
@@ -120,7 +130,9 @@ class Config(DaemonTest):
 
     def test_allowed_luns_get_a_drop_in_and_lose_it(self):
         self.assertIsNone(self.conf())
-        self.d.pvesm("lun", "allow", "3600a", "--alias", "data1")
+        said = self.d.pvesm("lun", "allow", "3600a", "--alias", "data1")
+        self.assertRegex(said.err, "warning: no node sees a LUN 3600a now; it is allowed for when it appears")
+        self.assertEqual(said.out, "")
         wait_until(lambda: self.conf() and "data1" in self.conf(), "the drop-in")
         self.assertRegex(self.conf(), r'find_multipaths "strict"')
         self.assertRegex(self.conf(), r'user_friendly_names "no"')

@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include "multipath/identify.c"
 #include "multipath/lvmlabel.c"
 #include "multipath/maps.c"
+#include "multipath/sysfs.c"
 #include "multipath/vpd.c"
 
 #include "base/fs.h"
@@ -202,6 +204,31 @@ static void what_is_no_answer_is_refused(void **state)
         assert_int_equal(l.n, 0);
 }
 
+static void namespace_tells_its_size(void **state)
+{
+        uint8_t data[IDENTIFY_SIZE] = { 0 };
+        uint64_t bytes = 7;
+
+        (void) state;
+        assert_int_equal(identify_parse(data, &bytes), -ENODEV);
+        data[1] = 4; /* 1024 blocks */
+        assert_int_equal(identify_parse(data, &bytes), -EIO);
+        assert_int_equal(bytes, 7);
+        data[128 + 2] = 9;
+        assert_int_equal(identify_parse(data, &bytes), 0);
+        assert_int_equal(bytes, 1024 * 512);
+        data[26] = 0x10 | 1; /* format 1; bit 4 is of metadata */
+        data[128 + 4 + 2] = 12;
+        assert_int_equal(identify_parse(data, &bytes), 0);
+        assert_int_equal(bytes, 1024 * 4096);
+        data[26] = 0x60 | 15; /* format 63, the last */
+        data[128 + 63 * 4 + 2] = 31;
+        assert_int_equal(identify_parse(data, &bytes), 0);
+        assert_int_equal(bytes, UINT64_C(1024) << 31);
+        memset(data, 0xff, 8);
+        assert_int_equal(identify_parse(data, &bytes), -EIO);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -216,6 +243,7 @@ int main(void)
                 cmocka_unit_test(wwids_never_climb),
                 cmocka_unit_test(maps_of_a_lab_node),
                 cmocka_unit_test(what_is_no_answer_is_refused),
+                cmocka_unit_test(namespace_tells_its_size),
         };
 
         return cmocka_run_group_tests_name("multipath/parsers", tests, NULL, NULL);

@@ -248,6 +248,8 @@ static void sas_disk_has_its_ports_as_paths(void **state)
         paths = assert_lun(lun, "36005076801234567", "nomap", "2145", "SAS1");
         assert_string_equal(text_of(lun, "vendor"), "IBM");
         assert_string_equal(text_of(json_object_array_get_idx(paths, 0), "target"), "6005076801234567");
+        assert_string_equal(text_of(json_object_array_get_idx(paths, 0), "initiator"), "500605b000000000");
+        assert_string_equal(text_of(json_object_array_get_idx(paths, 1), "initiator"), "500605b000000001");
         assert_string_not_equal(text_of(json_object_array_get_idx(paths, 0), "hctl"),
                                 text_of(json_object_array_get_idx(paths, 1), "hctl"));
 }
