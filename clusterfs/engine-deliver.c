@@ -43,7 +43,7 @@ static void finish_own(Engine *e, Change *c, int result)
 {
         strbuf_deinit(&c->body);
         if (result < 0)
-                change_finish(c, result);
+                change_finish(c, c->refusal ? c->refusal : result);
         else
                 change_list_add(&e->applied, c);
 }
@@ -104,6 +104,8 @@ void engine_submit(Engine *e, const Op *op, engine_done_fn done, void *userdata)
                 return;
         }
         c->wire = op_version(op);
+        c->is_fenced = op_is_fenced(op);
+        c->generation = e->tree->generation;
         op_encode(&c->body, op);
         if (strbuf_error(&c->body) < 0) {
                 change_finish(c, -ENOMEM);

@@ -40,9 +40,9 @@ int engine_send(Engine *e, uint16_t type, uint32_t flags, uint64_t sequence, Str
         return outbox_add(e->outbox, &h, body, bulk);
 }
 
-/* Somebody of this term would not understand it. */
-static void make_void(Change *c)
+static void make_void(Change *c, int refusal)
 {
+        c->refusal = refusal;
         strbuf_deinit(&c->body);
         op_encode(&c->body, &op_of_nothing);
         c->wire = op_version(&op_of_nothing);
@@ -52,8 +52,12 @@ void engine_send_change(Engine *e, Change *c)
 {
         StrBuf copy = STRBUF_INIT;
 
+        /* Somebody of this term would not understand it. */
         if (c->wire > e->wire)
-                make_void(c);
+                make_void(c, c->is_fenced ? -ENOTTY : -ENOENT);
+        /* The number may be another lock's in the tree of others, and they may have made this change already. */
+        else if (c->is_fenced && c->generation != e->tree->generation)
+                make_void(c, -ETIMEDOUT);
         c->sequence = ++e->sequence;
         strbuf_add(&copy, c->body.data, c->body.len);
         if (engine_send(e, FRAME_CHANGE, e->options.is_full ? FRAME_FLAG_ACK : 0, c->sequence, &copy, false) < 0)

@@ -63,7 +63,8 @@ bool engine_is_quorate(const Engine *e);
 bool engine_is_local(const Engine *e);
 /*
  * `op` is copied. `done` is called once, perhaps before this returns; NULL: nobody waits. -ENOENT: also if a member
- * does not understand the change (see engine_wire()).
+ * does not understand the change (see engine_wire()); of a fenced one -ENOTTY, and -ETIMEDOUT if it is not known
+ * whether it was made, because this node took the tree of others meanwhile.
  */
 void engine_submit(Engine *e, const Op *op, engine_done_fn done, void *userdata);
 /*

@@ -18,7 +18,7 @@
 #include "base/str.h"
 
 #define FRAME_MAGIC UINT32_C(0x31534643) /* "CFS1" */
-#define FRAME_VERSION 2u                 /* newest we speak */
+#define FRAME_VERSION 3u                 /* newest we speak */
 #define FRAME_VERSION_MIN 1u             /* oldest we speak */
 #define FRAME_HEADER_SIZE 64u
 #define FRAME_PIECE_MAX (65536u + 1024u) /* a change of 64 KiB goes in one */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fence.h"
 #include "clusterfs/fusefs-parts.h"
 
 static void fusefs_add_handle(FuseFs *fs, Handle *h)
@@ -165,6 +166,8 @@ static void on_done(void *userdata, int result, uint64_t ino)
                 (void) fuse_reply_err(q->req, ESTALE); /* its name may be another file's by now */
         else if (result < 0 || q->reply == REPLY_ERROR || q->reply == REPLY_FLUSH)
                 (void) (q->req ? fuse_reply_err(q->req, -result) : 0);
+        else if (q->reply == REPLY_IOCTL)
+                (void) fuse_reply_ioctl(q->req, 0, NULL, 0);
         else if (q->reply == REPLY_ENTRY)
                 reply_entry(q, ino);
         else if (fusefs_attr(q->fs, q->ino, fuse_req_ctx(q->req)->pid, &st) < 0)
@@ -190,6 +193,12 @@ void request_order(Request *q)
 static bool name_is_taken(fuse_ino_t parent, const char *name)
 {
         return parent == TREE_ROOT_INO && status_lookup(name) >= 0;
+}
+
+/* As it came from a process: an array of FENCE_NAME_MAX + 1 bytes. */
+static bool is_name(const char *name)
+{
+        return op_name_is_valid(name, strnlen(name, FENCE_NAME_MAX + 1));
 }
 
 /* Checks that hold for every change by name. */
@@ -268,6 +277,48 @@ void fusefs_do_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
         if (refuse_name(req, parent, name, EACCES, &op.ino) || refuse_name(req, parent2, name2, EACCES, &op.ino2))
                 return;
         q = request_new(req, REPLY_ERROR);
+        if (q)
+                request_submit(q, &op);
+}
+
+/* The one that is known: a file is put in another one's place, or removed, if a lock is still the one it was. */
+void fusefs_do_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
+                     const void *in, size_t in_len, size_t out_max)
+{
+        FuseFs *fs = fusefs_of(req);
+        const FenceCall *call = in;
+        Op op = { .type = OP_UNLINK, .flags = OP_FENCED };
+        const Node *lock;
+        Request *q;
+
+        (void) arg, (void) fi, (void) out_max;
+        if (cmd != FENCE_IOCTL || !(flags & FUSE_IOCTL_DIR) || in_len != sizeof(*call) ||
+            !(engine_is_local(fs->engine) || engine_wire(fs->engine) >= OP_FENCED_VERSION)) {
+                (void) fuse_reply_err(req, ENOTTY);
+                return;
+        }
+        if (fuse_req_ctx(req)->uid != 0 || !is_name(call->to) || (call->from[0] && !is_name(call->from))) {
+                (void) fuse_reply_err(req, fuse_req_ctx(req)->uid != 0 ? EPERM : EINVAL);
+                return;
+        }
+        lock = fusefs_node(fs, call->lock);
+        if (!lock) {
+                (void) fuse_reply_err(req, ESTALE);
+                return;
+        }
+        op.lock = lock->ino;
+        op.name = call->to;
+        if (call->from[0]) {
+                op.type = OP_RENAME;
+                op.name = call->from;
+                op.name2 = call->to;
+                op.name2_len = strlen(op.name2);
+        }
+        op.name_len = strlen(op.name);
+        if (refuse_name(req, ino, op.name, EACCES, &op.ino) ||
+            (op.name2 && refuse_name(req, ino, op.name2, EACCES, &op.ino2)))
+                return;
+        q = request_new(req, REPLY_IOCTL);
         if (q)
                 request_submit(q, &op);
 }

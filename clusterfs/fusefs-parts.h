@@ -55,6 +55,7 @@ enum reply {
         REPLY_CREATE,
         REPLY_FLUSH,
         REPLY_DRAFT,
+        REPLY_IOCTL,
         REPLY_OPEN, /* these two: once it was ordered */
         REPLY_SIZE,
 };
@@ -113,6 +114,8 @@ void fusefs_do_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
 void fusefs_do_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
 void fusefs_do_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t parent2, const char *name2,
                       unsigned flags);
+void fusefs_do_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
+                     const void *in, size_t in_len, size_t out_max);
 void fusefs_do_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
 void fusefs_do_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name);
 void fusefs_do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);

@@ -94,6 +94,7 @@ static const struct fuse_lowlevel_ops operations = {
         .rmdir = fusefs_do_rmdir,
         .symlink = fusefs_do_symlink,
         .rename = fusefs_do_rename,
+        .ioctl = fusefs_do_ioctl,
         .link = fusefs_do_link,
         .open = fusefs_do_open,
         .read = fusefs_do_read,

@@ -199,7 +199,10 @@ static int parse_options(int argc, char **argv, Options *o)
                 (void) parse_node(uts.nodename, o);
         while ((c = getopt_long(argc, argv, "lfd", long_options, &index)) != -1) {
                 if (c == OPT_HELP || c == OPT_VERSION) {
-                        (void) fputs(c == OPT_HELP ? usage : "clusterfs, wire version 1\n", stdout);
+                        if (c == OPT_HELP)
+                                (void) fputs(usage, stdout);
+                        else
+                                (void) printf("clusterfs, wire version %u\n", FRAME_VERSION);
                         return 1;
                 }
                 if (c == '?')

@@ -19,8 +19,15 @@ bool op_name_is_valid(const char *name, size_t len)
         return !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')));
 }
 
+bool op_is_fenced(const Op *op)
+{
+        return (op->type == OP_RENAME || op->type == OP_UNLINK) && op->flags & OP_FENCED;
+}
+
 uint16_t op_version(const Op *op)
 {
+        if (op_is_fenced(op))
+                return OP_FENCED_VERSION;
         return op->type == OP_WRITE && op->flags & OP_NAMED ? OP_NAMED_VERSION : 1;
 }
 
@@ -43,6 +50,8 @@ void op_encode(StrBuf *b, const Op *op)
         }
         put_u32(b, (uint32_t) op->data_len);
         strbuf_add(b, op->data, op->data_len);
+        if (op_is_fenced(op))
+                put_u64(b, op->lock);
 }
 
 static bool extents_are_sane(const Op *op)
@@ -98,6 +107,8 @@ int op_decode(const void *body, size_t len, Op *ret)
         }
         op.data_len = reader_u32(&r);
         op.data = reader_take(&r, op.data_len);
+        if (op_is_fenced(&op))
+                op.lock = reader_u64(&r);
         if (r.bad || op.data_len > OP_FILE_MAX || !names_are_sane(&op) || !extents_are_sane(&op))
                 return -EPROTO;
         *ret = op;

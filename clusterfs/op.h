@@ -35,6 +35,7 @@ enum {
         OP_APPEND = 1 << 1,    /* WRITE: data goes behind what is there */
         OP_NOREPLACE = 1 << 2, /* RENAME: fail if the target exists */
         OP_NAMED = 1 << 3,     /* WRITE: ino2 = parent, name; -ESTALE unless that is the file's name. */
+        OP_FENCED = 1 << 4,    /* RENAME, UNLINK: -ESTALE unless there is a lock of the number `lock` */
 };
 
 typedef struct OpExtent {
@@ -45,7 +46,7 @@ typedef struct Op {
         uint8_t type, flags;
         uint32_t writer; /* node id of who asked; not in the body, but of the frame */
         int64_t mtime;   /* ns since 1970, by the clock of who asked */
-        uint64_t ino, ino2, size, term, index;
+        uint64_t ino, ino2, size, term, index, lock;
         const char *name, *name2; /* not NUL-terminated; borrowed */
         size_t name_len, name2_len;
         OpExtent extents[OP_EXTENTS_MAX];
@@ -57,9 +58,12 @@ typedef struct Op {
 /* True for what may be the name of a file: 1 … 255 bytes, no slash, no NUL, not "." or "..". */
 bool op_name_is_valid(const char *name, size_t len);
 #define OP_NAMED_VERSION 2u
+#define OP_FENCED_VERSION 3u
 
 /* Changes nothing, is refused with -ENOENT in every version by whatever tree there is: the time stamp of no object. */
 extern const Op op_of_nothing;
+/* It is made only while the lock it was asked for under is there. */
+bool op_is_fenced(const Op *op);
 /* The oldest version of frame.h whose members understand it. */
 uint16_t op_version(const Op *op);
 /* Appends to `b`; check strbuf_error(). */

@@ -356,6 +356,17 @@ static int apply_lock_drop(Tree *t, const Op *op, uint64_t term, uint64_t *ret_i
         return 0;
 }
 
+/*
+ * Numbers are never used again, and that a lock is removed, by its holder, by others or for its age, is a change as any
+ * other: so it is the same lock on every node, or on none.
+ */
+static bool is_fenced_off(const Tree *t, const Op *op)
+{
+        const Node *lock = op_is_fenced(op) ? tree_find(t, op->lock) : NULL;
+
+        return op_is_fenced(op) && !(lock && node_is_lock(lock));
+}
+
 int tree_apply(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
 {
         static int (*const apply[])(Tree *, const Op *, uint64_t, uint64_t *) = {
@@ -367,5 +378,7 @@ int tree_apply(Tree *t, const Op *op, uint64_t term, uint64_t *ret_ino)
 
         if (op->type == 0 || op->type > OP_TYPE_MAX)
                 return -EPROTO;
+        if (is_fenced_off(t, op))
+                return -ESTALE;
         return apply[op->type](t, op, term, ret_ino);
 }

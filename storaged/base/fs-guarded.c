@@ -21,6 +21,7 @@ typedef struct FsCall {
         void *data; /* to be written */
         size_t len, max;
         mode_t mode;
+        Fence fence;
         char *text; /* what was read, of `len` bytes */
         StrList names;
         FsSeen seen;
@@ -37,6 +38,7 @@ static void call_free(GuardJob *job)
         free(c->text);
         free(c->path);
         strlist_deinit(&c->names);
+        fence_deinit(&c->fence);
         free(c);
 }
 
@@ -265,26 +267,31 @@ int fileid_glance(const char *path, FileId *ret)
 
 static int op_write(FsCall *c)
 {
-        return fs_plain_write(c->path, c->data, c->len, c->mode, &c->job.is_left);
+        return fs_plain_write(c->path, c->data, c->len, c->mode, &c->fence, &c->job.is_left);
 }
 
-int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode)
+int fs_write_fenced(const char *path, const void *data, size_t len, mode_t mode, const Fence *fence)
 {
         AUTO(call_freep) FsCall *c = NULL;
         int r;
 
         if (!guard_covers(path))
-                return fs_plain_write(path, data, len, mode, NULL);
+                return fs_plain_write(path, data, len, mode, fence, NULL);
         r = call_new(&c, path, op_write);
         if (r < 0)
                 return r;
         c->data = malloc(len + 1);
-        if (!c->data)
+        if (!c->data || fence_copy(fence, &c->fence) < 0)
                 return -ENOMEM;
         (void) memcpy(c->data, data, len);
         c->len = len;
         c->mode = mode;
         return call_do(&c, GUARD_WRITE, GUARD_WRITE_USEC);
+}
+
+int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode)
+{
+        return fs_write_fenced(path, data, len, mode, FENCE_NONE);
 }
 
 static int op_mkdir(FsCall *c)
@@ -316,19 +323,34 @@ int fs_fsync_dir_of(const char *path)
         return guard_covers(path) ? call_simple(path, op_fsync_dir, GUARD_WRITE) : fs_plain_fsync_dir_of(path);
 }
 
-static int plain_unlink(const char *path)
+static int plain_unlink(const char *path, const Fence *fence)
 {
-        return unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR ? -errno : 0;
+        int r = fence_unlink(fence, path);
+
+        return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
 
 static int op_unlink(FsCall *c)
 {
-        return plain_unlink(c->path);
+        return plain_unlink(c->path, &c->fence);
+}
+
+int fs_unlink_fenced(const char *path, const Fence *fence)
+{
+        AUTO(call_freep) FsCall *c = NULL;
+        int r;
+
+        if (!guard_covers(path))
+                return plain_unlink(path, fence);
+        r = call_new(&c, path, op_unlink);
+        if (r >= 0)
+                r = fence_copy(fence, &c->fence);
+        return r < 0 ? r : call_do(&c, GUARD_WRITE, GUARD_WRITE_USEC);
 }
 
 int fs_unlink(const char *path)
 {
-        return guard_covers(path) ? call_simple(path, op_unlink, GUARD_WRITE) : plain_unlink(path);
+        return fs_unlink_fenced(path, FENCE_NONE);
 }
 
 static int plain_touch(const char *path)

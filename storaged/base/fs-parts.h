@@ -7,7 +7,8 @@
 
 int fs_plain_read(const char *path, size_t max, char **ret, size_t *ret_len);
 /* is_left may be NULL; once it is true the file is no longer replaced: -ECANCELED. */
-int fs_plain_write(const char *path, const void *data, size_t len, mode_t mode, const _Atomic bool *is_left);
+int fs_plain_write(const char *path, const void *data, size_t len, mode_t mode, const Fence *fence,
+                   const _Atomic bool *is_left);
 int fs_plain_mkdir_p(const char *path, mode_t mode);
 int fs_plain_fsync_dir_of(const char *path);
 int fs_plain_list_dir(const char *path, StrList *ret);

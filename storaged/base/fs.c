@@ -130,7 +130,8 @@ static int write_and_sync(int fd, const void *data, size_t len)
         return fsync(fd) < 0 ? -errno : 0;
 }
 
-int fs_plain_write(const char *path, const void *data, size_t len, mode_t mode, const _Atomic bool *is_left)
+int fs_plain_write(const char *path, const void *data, size_t len, mode_t mode, const Fence *fence,
+                   const _Atomic bool *is_left)
 {
         AUTO(freep) char *tmp = NULL;
         AUTO(closep) int fd = -EBADF;
@@ -148,8 +149,8 @@ int fs_plain_write(const char *path, const void *data, size_t len, mode_t mode, 
                 r = fault_point("fs.write.before-rename");
         if (r >= 0 && is_left && *is_left)
                 r = -ECANCELED; /* nobody waits any more, and this may be another one's turn by now */
-        if (r >= 0 && rename(tmp, path) < 0)
-                r = -errno;
+        if (r >= 0)
+                r = fence_rename(fence, tmp, path);
         if (r < 0) {
                 (void) unlink(tmp); /* the first failure is what counts */
                 return r;
@@ -201,6 +202,8 @@ int fs_plain_list_dir(const char *path, StrList *ret)
 
 const char *fs_strerror(int r)
 {
+        if (r == -ESTALE)
+                return "the cluster lock for it was lost meanwhile; nothing was changed";
         if (r == -ETIMEDOUT)
                 return "the cluster file system does not answer";
         if (r == -ENOTCONN)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/fence.h"
 #include "base/str.h"
 
 /* A file as it was seen; all 0: there is none. Another content is another FsSeen. */
@@ -23,6 +24,8 @@ typedef struct FsSeen {
 int fs_read_file(const char *path, size_t max, char **ret, size_t *ret_len);
 /* Temporary file beside it, fsync, rename, fsync of the directory: old or new content, never a mix. */
 int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode);
+/* The same under a lock, which is given up (-ESTALE: the file is as it was) if it is another one's by then. */
+int fs_write_fenced(const char *path, const void *data, size_t len, mode_t mode, const Fence *fence);
 /* Writes all of it, also when interrupted. */
 int fs_write_all(int fd, const void *data, size_t len);
 /* Makes the directory and its parents; existing ones are left as they are. */
@@ -45,6 +48,7 @@ int fs_glance_dir(const char *path, StrList *ret);
 int fs_exists(const char *path); /* 1, 0, -errno */
 /* 0 also if there is none. */
 int fs_unlink(const char *path);
+int fs_unlink_fenced(const char *path, const Fence *fence);
 /* All but "." and "..", in no order. -ENOENT, … */
 int fs_list_dir(const char *path, StrList *ret);
 /* Sets its time to now. */

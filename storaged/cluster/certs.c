@@ -90,13 +90,13 @@ static int read_pem(const char *path, char **ret, struct storaged_error *err)
         return r < 0 ? error_set(err, r, "can't read %s: %s", path, strerror(-r)) : 0;
 }
 
-static int write_pem(const char *path, gnutls_datum_t *pem, struct storaged_error *err)
+static int write_pem(const char *path, gnutls_datum_t *pem, const Fence *fence, struct storaged_error *err)
 {
-        int r = fs_write_atomic(path, pem->data, pem->size, 0600);
+        int r = fs_write_fenced(path, pem->data, pem->size, 0600, fence);
 
         explicit_bzero(pem->data, pem->size);
         gnutls_free(pem->data);
-        return r < 0 ? error_set(err, r, "can't write %s: %s", path, strerror(-r)) : 0;
+        return r < 0 ? error_set(err, r, "can't write %s: %s", path, fs_strerror(r)) : 0;
 }
 
 static int import_cert(const char *pem, gnutls_x509_crt_t *ret)
@@ -231,21 +231,22 @@ static int cert_begin(Pair *p, const char *name, int days)
         return r < 0 ? r : gnutls_x509_crt_set_subject_key_id(p->cert, id, n_id);
 }
 
-static int pair_write(const Pair *p, const char *key_path, const char *cert_path, struct storaged_error *err)
+static int pair_write(const Pair *p, const char *key_path, const char *cert_path, const Fence *fence,
+                      struct storaged_error *err)
 {
         gnutls_datum_t pem = { 0 };
         int r = gnutls_x509_privkey_export2(p->key, GNUTLS_X509_FMT_PEM, &pem);
 
         if (r < 0)
                 return tls_error(r, key_path, err);
-        r = write_pem(key_path, &pem, err);
+        r = write_pem(key_path, &pem, fence, err);
         if (r < 0)
                 return r;
         r = gnutls_x509_crt_export2(p->cert, GNUTLS_X509_FMT_PEM, &pem);
-        return r < 0 ? tls_error(r, cert_path, err) : write_pem(cert_path, &pem, err);
+        return r < 0 ? tls_error(r, cert_path, err) : write_pem(cert_path, &pem, fence, err);
 }
 
-static int make_ca(Pair *p, const char *key_path, const char *cert_path, struct storaged_error *err)
+static int make_ca(Pair *p, const char *key_path, const char *cert_path, const Fence *fence, struct storaged_error *err)
 {
         int r = cert_begin(p, "storaged cluster", CA_DAYS);
 
@@ -256,10 +257,11 @@ static int make_ca(Pair *p, const char *key_path, const char *cert_path, struct 
         if (r >= 0)
                 r = gnutls_x509_crt_sign2(p->cert, p->cert, p->key, GNUTLS_DIG_SHA256, 0);
         return r < 0 ? tls_error(r, "can't make the cluster's certificate authority", err)
-                     : pair_write(p, key_path, cert_path, err);
+                     : pair_write(p, key_path, cert_path, fence, err);
 }
 
-static int load_or_make_ca(Pair *p, const char *dir, const char *cert_path, struct storaged_error *err)
+static int load_or_make_ca(Pair *p, const char *dir, const char *cert_path, const Fence *fence,
+                           struct storaged_error *err)
 {
         AUTO(freep) char *key_path = NULL, *cert = NULL;
         AUTO(wipe_free) char *key = NULL;
@@ -269,7 +271,7 @@ static int load_or_make_ca(Pair *p, const char *dir, const char *cert_path, stru
                 return error_set(err, r, "out of memory");
         r = read_pem(cert_path, &cert, err);
         if (r == CERTS_E_MISSING)
-                return make_ca(p, key_path, cert_path, err);
+                return make_ca(p, key_path, cert_path, fence, err);
         if (r == 0)
                 r = read_pem(key_path, &key, err);
         if (r == CERTS_E_MISSING)
@@ -303,7 +305,7 @@ static int make_node(Pair *p, const Pair *ca, const char *node, struct storaged_
         return r < 0 ? tls_error(r, "can't make this node's certificate", err) : 0;
 }
 
-int certs_make(const char *dir, const char *node, struct storaged_error *err)
+int certs_make(const char *dir, const char *node, const Fence *fence, struct storaged_error *err)
 {
         AUTO(pair_deinit) Pair ca = { 0 }, own = { 0 };
         AUTO(certs_freep) Certs *c = NULL;
@@ -317,10 +319,10 @@ int certs_make(const char *dir, const char *node, struct storaged_error *err)
         r = fs_mkdir_p(nodes, 0700);
         if (r < 0)
                 return error_set(err, r, "can't make the directory %s: %s", nodes, strerror(-r));
-        r = load_or_make_ca(&ca, dir, c->ca_path, err);
+        r = load_or_make_ca(&ca, dir, c->ca_path, fence, err);
         if (r >= 0)
                 r = make_node(&own, &ca, node, err);
-        return r < 0 ? r : pair_write(&own, c->key_path, c->cert_path, err);
+        return r < 0 ? r : pair_write(&own, c->key_path, c->cert_path, fence, err);
 }
 
 /* --- the other end */

@@ -11,6 +11,8 @@
 #include <storaged/cleanup.h>
 #include <storaged/error.h>
 
+#include "base/fence.h"
+
 #define CERTS_NODE_MAX 256
 
 /* Answers of certs_load(). */
@@ -31,8 +33,11 @@ DEFINE_CLEANUP(Certs *, certs_free)
 /* When the node's certificate ends, in seconds since 1970. */
 int certs_get_end(const Certs *c, int64_t *ret);
 
-/* Makes what is missing: the authority, the node's certificate. Only under a cluster lock. */
-int certs_make(const char *dir, const char *node, struct storaged_error *err);
+/*
+ * Makes what is missing: the authority, the node's certificate. Only under a cluster lock. -ESTALE: that is not ours
+ * any more.
+ */
+int certs_make(const char *dir, const char *node, const Fence *fence, struct storaged_error *err);
 
 /*
  * The name in the certificate of a session's other end, which had to be one of `c`'s authority. -EACCES: it showed

@@ -226,10 +226,10 @@ bool cluster_lock_is_held(const ClusterLock *lock)
         return cluster_lock_check(lock, NULL) >= 0;
 }
 
-int cluster_lock_prove(const ClusterLock *lock, LockProof *ret, struct storaged_error *err)
+int cluster_lock_prove(const ClusterLock *lock, Fence *ret, struct storaged_error *err)
 {
         const LockQueue *q = lock ? lock->queue : NULL;
-        LockProof p = { 0 };
+        Fence p = { 0 };
         int r;
 
         if (lock && (!q || q->holder != lock))
@@ -238,29 +238,23 @@ int cluster_lock_prove(const ClusterLock *lock, LockProof *ret, struct storaged_
         if (r < 0)
                 return r;
         if (q && !q->is_local) {
-                p = (LockProof){ strdup(q->dir.path), q->id, lock_queue_get_end_usec(q) };
+                p = (Fence){ strdup(q->dir.path), q->id, lock_queue_get_end_usec(q) };
                 if (!p.path)
                         return error_set(err, -ENOMEM, "out of memory");
         }
-        lock_proof_deinit(ret);
+        fence_deinit(ret);
         *ret = p;
         return 0;
 }
 
-int lock_proof_check(const LockProof *p, struct storaged_error *err)
+int cluster_lock_check_fence(const Fence *f, struct storaged_error *err)
 {
-        bool is_alive = !p->path || clock_usec(CLOCK_BOOTTIME) < p->ends_usec;
+        bool is_alive = !f->path || clock_usec(CLOCK_BOOTTIME) < f->ends_usec;
         FileId now;
 
-        if (!p->path || (is_alive && fileid_get(p->path, &now) >= 0 && fileid_equal(&now, &p->id)))
+        if (!f->path || (is_alive && fileid_get(f->path, &now) >= 0 && fileid_equal(&now, &f->id)))
                 return 0;
-        return lock_error_lost(strrchr(p->path, '/') + 1, is_alive, err);
-}
-
-void lock_proof_deinit(LockProof *p)
-{
-        free(p->path);
-        p->path = NULL;
+        return lock_error_lost(strrchr(f->path, '/') + 1, is_alive, err);
 }
 
 int cluster_lock_identify(const ClusterLock *lock, json_object *o)

@@ -13,7 +13,7 @@
 #include <storaged/error.h>
 #include <systemd/sd-event.h>
 
-#include "base/fileid.h"
+#include "base/fence.h"
 
 typedef struct ClusterLocks ClusterLocks;
 typedef struct ClusterLock ClusterLock;
@@ -59,17 +59,10 @@ int cluster_lock_check(const ClusterLock *lock, struct storaged_error *err);
 bool cluster_lock_is_held(const ClusterLock *lock);
 /*
  * The same in two parts, for work beside the loop: what is known here (-ESTALE, -EROFS), which gives what a thread
- * needs for its own look just before the commit. NULL is no lock: nothing to look at.
+ * needs for its own look and for the commit itself (base/fence.h). NULL is no lock: nothing to look at.
  */
-typedef struct LockProof {
-        char *path; /* of its directory; NULL: there is none to be looked at */
-        FileId id;
-        uint64_t ends_usec; /* of its life; CLOCK_BOOTTIME */
-} LockProof;
-
-int cluster_lock_prove(const ClusterLock *lock, LockProof *ret, struct storaged_error *err);
-int lock_proof_check(const LockProof *p, struct storaged_error *err);
-void lock_proof_deinit(LockProof *p);
+int cluster_lock_prove(const ClusterLock *lock, Fence *ret, struct storaged_error *err);
+int cluster_lock_check_fence(const Fence *f, struct storaged_error *err);
 /* Adds {"lock": its directory, "id": that directory's identity}: by that another process can see the same. */
 int cluster_lock_identify(const ClusterLock *lock, json_object *o);
 /*

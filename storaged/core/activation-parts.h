@@ -20,7 +20,7 @@ struct Activation {
         activation_fn then;         /* after the plugin's call went well */
         Aside work;                 /* reading or writing the records, beside the loop */
         activation_fn next;         /* after that */
-        LockProof proof;            /* for what is written */
+        Fence fence;                /* for what is written */
         int result;                 /* of the work; `failure` has the words */
         struct storaged_error failure;
         struct storaged_error refusal; /* the plugin's, while the entry is undone */

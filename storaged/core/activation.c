@@ -26,7 +26,7 @@ Activation *activation_free(Activation *a)
         free(a->lease_path);
         free(a->ticket_path);
         json_object_put(a->given);
-        lock_proof_deinit(&a->proof);
+        fence_deinit(&a->fence);
         free(a);
         return NULL;
 }
@@ -97,7 +97,7 @@ static void load_run(Aside *work)
 static int check_lock(Activation *a)
 {
         struct storaged_error why = STORAGED_ERROR_INIT;
-        int r = lock_proof_check(&a->proof, &why);
+        int r = cluster_lock_check_fence(&a->fence, &why);
 
         return r < 0 ? error_set(&a->failure, r, "volume '%s': %s", a->volid, why.text) : 0;
 }
@@ -108,7 +108,7 @@ static void lease_run(Aside *work)
 
         a->result = check_lock(a);
         if (a->result >= 0)
-                a->result = lease_store(a->lease_path, &a->lease, &a->failure);
+                a->result = lease_store(a->lease_path, &a->lease, &a->fence, &a->failure);
 }
 
 static void ticket_run(Aside *work)
@@ -117,7 +117,7 @@ static void ticket_run(Aside *work)
 
         a->result = check_lock(a);
         if (a->result >= 0)
-                a->result = ticket_store(a->ticket_path, &a->ticket, &a->failure);
+                a->result = ticket_store(a->ticket_path, &a->ticket, &a->fence, &a->failure);
 }
 
 /* `next` looks at the result itself. */
@@ -153,7 +153,7 @@ static void store_begin(Activation *a, void (*run)(Aside *work), void (*done)(As
 {
         struct storaged_error why = STORAGED_ERROR_INIT;
 
-        a->result = cluster_lock_prove(a->job->lock, &a->proof, &why);
+        a->result = cluster_lock_prove(a->job->lock, &a->fence, &why);
         if (a->result >= 0) {
                 work_begin(a, run, done, next);
                 return;

@@ -23,7 +23,7 @@ typedef struct Writing {
         OffloadJob job;
         Core *core;
         char *path, *text;
-        LockProof proof;
+        Fence fence;
         int r;
         _Atomic bool is_left;
         sd_event_source *timer;
@@ -36,7 +36,7 @@ static Writing *writing_free(Writing *w)
         if (!w)
                 return NULL;
         (void) sd_event_source_disable_unref(w->timer);
-        lock_proof_deinit(&w->proof);
+        fence_deinit(&w->fence);
         free(w->path);
         free(w->text);
         free(w);
@@ -62,9 +62,9 @@ static void writing_run(OffloadJob *job)
 
         w->r = guard_check_mounted();
         if (w->r >= 0)
-                w->r = lock_proof_check(&w->proof, NULL);
+                w->r = cluster_lock_check_fence(&w->fence, NULL);
         if (w->r >= 0)
-                w->r = fs_plain_write(w->path, w->text, strlen(w->text), CONFIG_MODE, &w->is_left);
+                w->r = fs_plain_write(w->path, w->text, strlen(w->text), CONFIG_MODE, &w->fence, &w->is_left);
 }
 
 static void writing_done(OffloadJob *job)
@@ -100,7 +100,7 @@ static int writing_begin(Core *c, const char *text, const ClusterLock *lock, con
         w->text = strdup(text);
         if (!w->path || !w->text)
                 return -ENOMEM;
-        r = cluster_lock_prove(lock, &w->proof, NULL);
+        r = cluster_lock_prove(lock, &w->fence, NULL);
         if (r >= 0)
                 r = sd_event_add_time_relative(c->event, &w->timer, CLOCK_MONOTONIC, PATIENCE_USEC, 0, on_impatient, w);
         if (r >= 0 && !c->writes)
@@ -114,6 +114,7 @@ static int writing_begin(Core *c, const char *text, const ClusterLock *lock, con
 
 void config_file_write(Core *c, const char *text, const ClusterLock *lock, config_written_fn fn, void *userdata)
 {
+        AUTO(fence_deinit) Fence fence = { 0 };
         int r;
 
         if (guard_covers(c->paths.config)) {
@@ -123,7 +124,9 @@ void config_file_write(Core *c, const char *text, const ClusterLock *lock, confi
         } else {
                 r = cluster_lock_check(lock, NULL);
                 if (r >= 0)
-                        r = fs_write_atomic(c->paths.config, text, strlen(text), CONFIG_MODE);
+                        r = cluster_lock_prove(lock, &fence, NULL);
+                if (r >= 0)
+                        r = fs_write_fenced(c->paths.config, text, strlen(text), CONFIG_MODE, &fence);
         }
         fn(userdata, r);
 }

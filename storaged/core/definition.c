@@ -48,6 +48,7 @@ typedef struct Edit {
 
         ClusterLock *lock;
         Aside work;                   /* on the secrets */
+        Fence fence;                  /* for that */
         void (*next)(struct Edit *e); /* after that, if it went well */
         struct storaged_error failure;
         char *text;    /* what storage.cfg becomes */
@@ -70,6 +71,7 @@ static Edit *edit_free(Edit *e)
         if (!e)
                 return NULL;
         e->lock = cluster_lock_release(e->lock);
+        fence_deinit(&e->fence);
         (void) config_free(e->after);
         free(e->text);
         free(e->id);
@@ -88,11 +90,22 @@ static void forget_run(Aside *work)
 {
         Edit *e = work->userdata;
 
-        secret_remove_all(&e->core->paths, e->type, e->id);
+        secret_remove_all(&e->core->paths, e->type, e->id, &e->fence);
 }
 
+/* What is done to the secrets is done under the lock: after its loss they may be those of another edit. */
 static void work_begin(Edit *e, void (*run)(Aside *work), void (*done)(Aside *work))
 {
+        struct storaged_error err = STORAGED_ERROR_INIT;
+
+        if (cluster_lock_prove(e->lock, &e->fence, &err) < 0) {
+                log_warning("storage '%s': its secrets are left as they are: %s", e->id, err.text);
+                if (e->failure.code >= 0)
+                        e->failure = err;
+                e->work.userdata = e;
+                done(&e->work);
+                return;
+        }
         e->work = (Aside){ .run = run, .done = done, .userdata = e };
         aside_begin(e->core, &e->work);
 }
@@ -178,7 +191,7 @@ static void store_run(Aside *work)
 
         for (size_t i = 0; e->failure.code == 0 && i < e->secrets.n; i++)
                 if (secret_store(&e->core->paths, e->type, e->id, e->secrets.items[i].key, e->secrets.items[i].value,
-                                 &e->failure) >= 0)
+                                 &e->fence, &e->failure) >= 0)
                         e->has_stored_secrets = true;
 }
 

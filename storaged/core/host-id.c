@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "base/fs.h"
 #include "base/str.h"
 #include "core/lease.h"
 #include "wire/json.h"
@@ -68,7 +69,8 @@ static int id_of(json_object *ids, const char *node, bool *ret_is_new)
         return id > HOST_ID_MAX ? -ENOSPC : give(ids, node, id, ret_is_new);
 }
 
-int host_ids_assign(const Paths *p, const char *const *nodes, size_t n, unsigned *ids, struct storaged_error *err)
+int host_ids_assign(const Paths *p, const char *const *nodes, size_t n, unsigned *ids, const Fence *fence,
+                    struct storaged_error *err)
 {
         AUTO(freep) char *path = NULL;
         AUTO_JSON *given = NULL;
@@ -93,7 +95,8 @@ int host_ids_assign(const Paths *p, const char *const *nodes, size_t n, unsigned
                         return error_set(err, r, "node %s can't get a number at sanlock: %s", nodes[i], strerror(-r));
                 ids[i] = (unsigned) r;
         }
-        r = is_new ? record_write(path, given) : 0;
-        return r < 0 ? error_set(err, r, "the nodes' numbers at sanlock can't be written to %s: %s", path, strerror(-r))
+        r = is_new ? record_write(path, given, fence) : 0;
+        return r < 0 ? error_set(err, r, "the nodes' numbers at sanlock can't be written to %s: %s", path,
+                                 fs_strerror(r))
                      : 0;
 }

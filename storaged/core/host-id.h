@@ -5,6 +5,7 @@
 
 #include <storaged/error.h>
 
+#include "base/fence.h"
 #include "base/paths.h"
 
 #define HOST_ID_MAX 2000u
@@ -14,4 +15,5 @@
  * number. Those that have none get the lowest free one. -EEXIST: a node's configuration has another node's number, or
  * another one than it was given before.
  */
-int host_ids_assign(const Paths *p, const char *const *nodes, size_t n, unsigned *ids, struct storaged_error *err);
+int host_ids_assign(const Paths *p, const char *const *nodes, size_t n, unsigned *ids, const Fence *fence,
+                    struct storaged_error *err);

@@ -180,7 +180,7 @@ int record_read(const char *path, json_object **ret)
         return 0;
 }
 
-int record_write(const char *path, json_object *o)
+int record_write(const char *path, json_object *o, const Fence *fence)
 {
         AUTO(freep) char *dir = strdup(path), *text = NULL;
         int r;
@@ -191,7 +191,7 @@ int record_write(const char *path, json_object *o)
         r = str_printf(&text, "%s\n", json_text(o));
         if (r >= 0)
                 r = fs_mkdir_p(dir, 0700);
-        return r < 0 ? r : fs_write_atomic(path, text, strlen(text), 0600);
+        return r < 0 ? r : fs_write_fenced(path, text, strlen(text), 0600, fence);
 }
 
 int record_get_text(json_object *o, const char *key, bool is_required, char *ret, size_t size)
@@ -275,7 +275,7 @@ int lease_load(const char *path, const char *volume, Lease *ret, struct storaged
                      : 0;
 }
 
-static int lease_write(const char *path, const Lease *l)
+static int lease_write(const char *path, const Lease *l, const Fence *fence)
 {
         AUTO_JSON *o = json_object_new_object();
         int r = fault_point("lease.before-write");
@@ -299,7 +299,7 @@ static int lease_write(const char *path, const Lease *l)
         if (r >= 0)
                 r = json_add_uint(o, "generation", l->generation);
         if (r >= 0)
-                r = record_write(path, o);
+                r = record_write(path, o, fence);
         return r < 0 ? r : fault_point("lease.after-write");
 }
 
@@ -311,22 +311,22 @@ static int sync_removal(const char *path)
         return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
 
-static int lease_remove(const char *path)
+static int lease_remove(const char *path, const Fence *fence)
 {
         int r = fault_point("lease.before-remove");
 
         if (r < 0)
                 return r;
-        r = fs_unlink(path);
+        r = fs_unlink_fenced(path, fence);
         if (r < 0)
                 return r;
         r = fault_point("lease.after-remove");
         return r < 0 ? r : sync_removal(path);
 }
 
-int lease_store(const char *path, const Lease *l, struct storaged_error *err)
+int lease_store(const char *path, const Lease *l, const Fence *fence, struct storaged_error *err)
 {
-        int r = lease_is_held(l) ? lease_write(path, l) : lease_remove(path);
+        int r = lease_is_held(l) ? lease_write(path, l, fence) : lease_remove(path, fence);
 
         return r < 0 ? error_set(err, r, "can't write the lease of volume '%s', %s: %s", l->volume, path,
                                  fs_strerror(r))

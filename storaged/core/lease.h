@@ -12,6 +12,7 @@
 #include <storaged/plugin.h>
 #include <storaged/types.h>
 
+#include "base/fence.h"
 #include "base/paths.h"
 #include "base/str.h"
 #include "wire/volname.h"
@@ -74,11 +75,11 @@ int lease_path(const Paths *p, const char *storage, const char *volname, bool is
 /* No record is a lease that nobody holds. -EBADMSG: what is there can't be read, `err` says what to do. */
 int lease_load(const char *path, const char *volume, Lease *ret, struct storaged_error *err);
 /* Writes it, or removes the record if nobody holds it. Durable when it returns. */
-int lease_store(const char *path, const Lease *l, struct storaged_error *err);
+int lease_store(const char *path, const Lease *l, const Fence *fence, struct storaged_error *err);
 
 /* For both kinds of records: reads the JSON object of a file; -ENOENT, -EBADMSG, … */
 struct json_object;
 int record_read(const char *path, struct json_object **ret);
-int record_write(const char *path, struct json_object *o);
+int record_write(const char *path, struct json_object *o, const Fence *fence);
 /* The member as a node's name or another short text; -EBADMSG if it is absent, empty or too long. */
 int record_get_text(struct json_object *o, const char *key, bool is_required, char *ret, size_t size);

@@ -116,7 +116,8 @@ typedef struct CertWork {
         Links *links;
         char *dir, *name;
         Certs *found;
-        int r; /* 0, CERTS_E_MISSING, -errno */
+        Fence fence; /* of the lock, if it is held */
+        int r;       /* 0, CERTS_E_MISSING, -errno */
         struct storaged_error err;
 } CertWork;
 
@@ -125,6 +126,7 @@ static CertWork *cert_work_free(CertWork *w)
         if (!w)
                 return NULL;
         (void) certs_free(w->found);
+        fence_deinit(&w->fence);
         free(w->dir);
         free(w->name);
         free(w);
@@ -135,6 +137,7 @@ DEFINE_CLEANUP(CertWork *, cert_work_free)
 static int cert_work_begin(Links *l, void (*run)(Aside *work), void (*done)(Aside *work))
 {
         AUTO(cert_work_freep) CertWork *w = calloc(1, sizeof(*w));
+        int r;
 
         if (!w)
                 return -ENOMEM;
@@ -145,6 +148,9 @@ static int cert_work_begin(Links *l, void (*run)(Aside *work), void (*done)(Asid
                          .err = STORAGED_ERROR_INIT };
         if (!w->dir || !w->name)
                 return -ENOMEM;
+        r = cluster_lock_prove(l->lock, &w->fence, NULL);
+        if (r < 0)
+                return r;
         l->is_working = true;
         aside_begin(l->core, &TAKE(w)->work);
         return 0;
@@ -161,7 +167,7 @@ static void make_run(Aside *work)
 {
         CertWork *w = work->userdata;
 
-        w->r = certs_make(w->dir, w->name, &w->err);
+        w->r = certs_make(w->dir, w->name, &w->fence, &w->err);
 }
 
 static void load_done(Aside *work);

@@ -52,31 +52,39 @@ int lun_journal_read(const Core *c, const char *wwid, json_object **ret, struct 
         return 0;
 }
 
-int lun_journal_write(const Core *c, json_object *journal, struct storaged_error *err)
+int lun_journal_write(const Core *c, json_object *journal, const ClusterLock *lock, struct storaged_error *err)
 {
+        AUTO(fence_deinit) Fence fence = { 0 };
         AUTO(freep) char *dir = NULL, *path = NULL;
         const char *text = json_text(journal);
-        int r = journal_dir(c, &dir);
+        int r = cluster_lock_prove(lock, &fence, err);
 
+        if (r < 0)
+                return r;
+        r = journal_dir(c, &dir);
         if (r >= 0)
                 r = fs_mkdir_p(dir, 0700);
         if (r >= 0)
                 r = journal_path(c, json_get_string(journal, "wwid"), &path);
         if (r >= 0)
-                r = fs_write_atomic(path, text, strlen(text), 0600);
+                r = fs_write_fenced(path, text, strlen(text), 0600, &fence);
         return r < 0 ? error_set(err, r, "can't write the journal of the removal in %s: %s", dir ? dir : "priv",
-                                 strerror(-r))
+                                 fs_strerror(r))
                      : 0;
 }
 
-int lun_journal_remove(const Core *c, const char *wwid, struct storaged_error *err)
+int lun_journal_remove(const Core *c, const char *wwid, const ClusterLock *lock, struct storaged_error *err)
 {
+        AUTO(fence_deinit) Fence fence = { 0 };
         AUTO(freep) char *path = NULL;
-        int r = journal_path(c, wwid, &path);
+        int r = cluster_lock_prove(lock, &fence, err);
 
+        if (r < 0)
+                return r;
+        r = journal_path(c, wwid, &path);
         if (r >= 0)
-                r = fs_unlink(path);
-        return r < 0 ? error_set(err, r, "can't remove the journal of LUN %s: %s", wwid, strerror(-r)) : 0;
+                r = fs_unlink_fenced(path, &fence);
+        return r < 0 ? error_set(err, r, "can't remove the journal of LUN %s: %s", wwid, fs_strerror(r)) : 0;
 }
 
 void lun_journal_each(const Core *c, void (*fn)(void *userdata, const char *wwid), void *userdata)

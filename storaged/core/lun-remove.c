@@ -63,7 +63,7 @@ static int journal_advance(LunJob *j, const char *step, struct storaged_error *e
 {
         if (set_text(j->journal, "step", step) < 0 || set_text(j->journal, "node", j->core->node) < 0)
                 return error_set(err, -ENOMEM, "out of memory");
-        return lun_journal_write(j->core, j->journal, err);
+        return lun_journal_write(j->core, j->journal, j->lock, err);
 }
 
 /* --- nodes that died on the way */
@@ -144,7 +144,7 @@ static void forget(LunJob *j, bool gone)
         int r = fault_point("lun.remove.forget");
 
         if (r >= 0)
-                r = lun_journal_remove(j->core, j->wwid, &err);
+                r = lun_journal_remove(j->core, j->wwid, j->lock, &err);
         if (r < 0) {
                 lun_job_fail(j, r, "%s", err.text[0] ? err.text : strerror(-r));
                 return;

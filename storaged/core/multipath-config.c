@@ -264,6 +264,7 @@ static void on_lock(void *userdata, ClusterLock *lock, const struct storaged_err
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
         AUTO(strbuf_deinit) StrBuf b = STRBUF_INIT;
+        AUTO(fence_deinit) Fence fence = { 0 };
         AUTO(freep) char *text = NULL;
         Allow *a = userdata;
         const char *path = a->core->multipath->paths[0];
@@ -282,9 +283,11 @@ static void on_lock(void *userdata, ClusterLock *lock, const struct storaged_err
         if (r == -ENOENT)
                 (void) error_set_param(&err, r, "wwid", "LUN %s is not in multipath.cfg", a->wwid);
         else if (r >= 0)
-                r = fs_write_atomic(path, b.data ? b.data : "", b.len, 0640);
+                r = cluster_lock_prove(lock, &fence, &err);
+        if (r >= 0)
+                r = fs_write_fenced(path, b.data ? b.data : "", b.len, 0640, &fence);
         if (r < 0 && !err.text[0])
-                (void) error_set(&err, r, "can't change %s: %s", path, strerror(-r));
+                (void) error_set(&err, r, "can't change %s: %s", path, fs_strerror(r));
         if (r >= 0)
                 multipath_config_freshen(a->core);
         if (r < 0 || !a->allow) {

@@ -105,7 +105,7 @@ int secret_prepare_file(const Paths *p, const char *type, const char *id, const 
 }
 
 int secret_store(const Paths *p, const char *type, const char *id, const char *key, const char *value,
-                 struct storaged_error *err)
+                 const Fence *fence, struct storaged_error *err)
 {
         const SecretKind *k = kind_find(type, key);
         AUTO(freep) char *path = NULL, *text = NULL;
@@ -120,7 +120,7 @@ int secret_store(const Paths *p, const char *type, const char *id, const char *k
         if (r >= 0)
                 r = str_printf(&text, "%s%s%s", k->prefix, value, str_ends_with(value, "\n") ? "" : "\n");
         if (r >= 0)
-                r = fs_write_atomic(path, text, strlen(text), 0600);
+                r = fs_write_fenced(path, text, strlen(text), 0600, fence);
         if (text)
                 explicit_bzero(text, strlen(text));
         if (r < 0)
@@ -161,7 +161,7 @@ static bool is_file_of(const char *name, const char *id, const char *dir_name)
                strncmp(dot, other_kind.suffix, strlen(other_kind.suffix)) == 0;
 }
 
-static void remove_in(const Paths *p, const char *id, const char *dir_name)
+static void remove_in(const Paths *p, const char *id, const char *dir_name, const Fence *fence)
 {
         AUTO(strlist_deinit) StrList names = STRLIST_INIT;
         AUTO(freep) char *dir = NULL;
@@ -176,17 +176,17 @@ static void remove_in(const Paths *p, const char *id, const char *dir_name)
                         continue;
                 r = str_printf(&path, "%s/%s", dir, names.items[i]);
                 if (r >= 0)
-                        r = fs_unlink(path);
+                        r = fs_unlink_fenced(path, fence);
                 if (r < 0)
                         log_warning("storage '%s': can't remove %s/%s: %s", id, dir, names.items[i], fs_strerror(r));
         }
 }
 
-void secret_remove_all(const Paths *p, const char *type, const char *id)
+void secret_remove_all(const Paths *p, const char *type, const char *id, const Fence *fence)
 {
         (void) type; /* a storage id has one type, whatever it was before */
         if (!is_word(id, "-_."))
                 return;
-        remove_in(p, id, "storage");
-        remove_in(p, id, "ceph");
+        remove_in(p, id, "storage", fence);
+        remove_in(p, id, "ceph", fence);
 }

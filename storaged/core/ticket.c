@@ -189,7 +189,7 @@ int ticket_load(const char *path, const char *volume, Ticket *ret, struct storag
                      : 0;
 }
 
-static int ticket_write(const char *path, const Ticket *t)
+static int ticket_write(const char *path, const Ticket *t, const Fence *fence)
 {
         AUTO_JSON *o = json_object_new_object();
         int r = fault_point("ticket.before-write");
@@ -209,17 +209,17 @@ static int ticket_write(const char *path, const Ticket *t)
         if (r >= 0)
                 r = json_add_uint(o, "generation", t->generation);
         if (r >= 0)
-                r = record_write(path, o);
+                r = record_write(path, o, fence);
         return r < 0 ? r : fault_point("ticket.after-write");
 }
 
-static int ticket_remove(const char *path)
+static int ticket_remove(const char *path, const Fence *fence)
 {
         int r = fault_point("ticket.before-remove");
 
         if (r < 0)
                 return r;
-        r = fs_unlink(path);
+        r = fs_unlink_fenced(path, fence);
         if (r >= 0)
                 r = fault_point("ticket.after-remove");
         if (r >= 0)
@@ -227,9 +227,9 @@ static int ticket_remove(const char *path)
         return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
 
-int ticket_store(const char *path, const Ticket *t, struct storaged_error *err)
+int ticket_store(const char *path, const Ticket *t, const Fence *fence, struct storaged_error *err)
 {
-        int r = t->state != TICKET_NONE ? ticket_write(path, t) : ticket_remove(path);
+        int r = t->state != TICKET_NONE ? ticket_write(path, t, fence) : ticket_remove(path, fence);
 
         return r < 0 ? error_set(err, r, "can't write the ticket of volume '%s', %s: %s", t->volume, path,
                                  fs_strerror(r))

@@ -69,7 +69,7 @@ int ticket_path(const Paths *p, const char *volume, char **ret);
 /* No record is TICKET_NONE. -EBADMSG: can't be read, `err` says what to do. */
 int ticket_load(const char *path, const char *volume, Ticket *ret, struct storaged_error *err);
 /* Writes it, or removes the record if the state is TICKET_NONE. */
-int ticket_store(const char *path, const Ticket *t, struct storaged_error *err);
+int ticket_store(const char *path, const Ticket *t, const Fence *fence, struct storaged_error *err);
 /* Those who watch the tickets look again: the lease has changed, and it may be their turn. Only makes it faster. */
 void ticket_touch(const char *path);
 /* The volumes there are tickets for, sorted. */

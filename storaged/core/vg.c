@@ -320,10 +320,15 @@ static void step_check_storages(VgJob *j)
 
 static void step_host_ids(VgJob *j)
 {
-        int r = str_eq(j->locking, "sanlock")
-                        ? host_ids_assign(&j->core->paths, (const char *const *) j->nodes, j->n_nodes, j->ids, &j->err)
-                        : 0;
+        AUTO(fence_deinit) Fence fence = { 0 };
+        int r = 0;
 
+        if (str_eq(j->locking, "sanlock")) {
+                r = cluster_lock_prove(j->lock, &fence, &j->err);
+                if (r >= 0)
+                        r = host_ids_assign(&j->core->paths, (const char *const *) j->nodes, j->n_nodes, j->ids, &fence,
+                                            &j->err);
+        }
         if (r < 0)
                 job_end(j, &j->err);
         else

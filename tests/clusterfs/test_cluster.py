@@ -5,13 +5,14 @@ import errno
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import is_errno, wait_until
+from cluster import PROGRAM, is_errno, wait_until
 from clustercase import ClusterCase, Writer, get, put, renewed_past_its_life, told
 from harness import main, slow
 
@@ -428,16 +429,16 @@ class ThreeNodes(ClusterCase):
 
     @slow()
     def test_versions_meet_without_harm(self):
-        """A rolling upgrade: 1 and 2 together, all 2, back; and one that can't speak with the others."""
-        c = self.c
+        """A rolling upgrade: now and next together, all next, back; and one that can't speak with the others."""
+        c, next_version = self.c, str(int(subprocess.check_output([PROGRAM, "--version"]).split()[-1]) + 1)
         c[2].stop_fs()
-        c[2].start_fs("--wire-version", "2")
+        c[2].start_fs("--wire-version", next_version)
         c[2].wait_writable()
         put(c[2].path("wire"), "a")
         wait_until("new to old", lambda: get(c[0].path("wire")) == "a")
         for n in c.nodes[:2]:
             n.stop_fs()
-            n.start_fs("--wire-version", "2")
+            n.start_fs("--wire-version", next_version)
             n.wait_writable()
         put(c[0].path("wire"), "b")
         wait_until("new to new", lambda: get(c[2].path("wire")) == "b")

@@ -176,7 +176,7 @@ class Kill(DaemonTest):
         """The named steps that lie on the way of an operation, by their names."""
         word = {"alloc": r"(dir\.(alloc|activate|new)|lock|commit)", "free": r"dir\.free", "resize": r"dir\.resize", "template": r"dir\.template",
                 "clone": r"dir\.clone", "rename": r"(dir\.rename|commit)", "import": r"dir\.(import|alloc)", "upload": r"dir\.upload",
-                "copy": r"dir\.(import|export|alloc)", "config": r"(fs|config|lock)\.",
+                "copy": r"dir\.(import|export|alloc)", "config": r"(fs|config|lock|fence)\.",
                 "snapshot": r"dir\.snapshot", "rollback": r"dir\.rollback", "delsnapshot": r"dir\.(delete|snapshot)",
                 "chain": r"dir\.(chain|snapshot|rollback|delete|free)"}[op.split("_")[0]]
         return [s for s in named_steps() if re.match(word, s)] + (["task.before-end"] if op in ("free", "import", "copy") else [])

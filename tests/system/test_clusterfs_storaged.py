@@ -232,6 +232,42 @@ class OnClusterfs(Stories):
         n1.d.put("/storage/pool", content="images")
         wait_until(lambda: n3.d.get("/storage/pool")["content"] == "images", "n3 has the change", SOON)
 
+    def stopped_before_the_commit(self, node, other, lock, call, meanwhile):
+        """n3 looked at its lock, found it its own, and stands still; another node gets the lock, by whatever way, and works under it."""
+        node.d.stop()
+        node.start(env={"STORAGED_FAULTS": "fence.before-change=stop@1"})
+        wait_until(lambda: node.quorate() and self.has(node, "pool"), f"{node.name} is back", 60)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(call)
+            wait_until(lambda: self.is_stopped(node.d.pid), "storaged is about to replace the file", 60, 0.01)
+            wait_until(lambda: os.path.isdir(os.path.join(other.pve, "priv/lock", lock)), "its lock is seen", 30, 0.01)
+            os.rmdir(os.path.join(other.pve, "priv/lock", lock))
+            self.assertEqual(meanwhile().status, 200)
+            os.kill(node.d.pid, signal.SIGCONT)
+            r = answer.result(60)
+        self.assertIn("lost", self.refused(r, (409, 500, 503)).message)
+        self.tell(r.message)
+
+    def test_what_stops_between_its_last_look_and_its_commit_changes_nothing(self):
+        n1, n2, n3 = self.start_all()
+        n1.d.post("/storage", type="dir", storage="pool", path=self.pool(), shared=1)
+        volid = n1.d.alloc("pool", 100)
+        wait_until(lambda: self.has(n3, "pool"), "n3 has the storage")
+        self.stopped_before_the_commit(
+            n3, n2, "file-storage_cfg", lambda: n3.d.request("PUT", "/storage/pool", {"content": "images,iso"}),
+            lambda: n2.d.request("POST", "/storage", {"type": "dir", "storage": "meanwhile", "path": self.pool("meanwhile")}))
+        for n in self.nodes:
+            wait_until(lambda n=n: b"meanwhile" in n.d.config_text(), f"{n.name} has what n2 added", SOON)
+            self.assertNotIn(b"iso", n.d.config_text())
+        self.stopped_before_the_commit(
+            n3, n2, "storage-pool", lambda: n3.d.request("POST", "/nodes/n3/storage/pool/activate", {"volume": volid}),
+            lambda: n2.d.request("POST", "/nodes/n2/storage/pool/activate", {"volume": volid}))
+        for n in self.nodes:
+            wait_until(lambda n=n: self.holders(n, volid) == [("n2", 1)], f"{n.name} knows n2 as the only holder", SOON)
+        self.assertIn("n2", self.refused(n3.d.request("POST", "/nodes/n3/storage/pool/activate", {"volume": volid}), 409).message)
+        n2.d.pvesm("deactivate", volid)
+        n3.d.pvesm("activate", volid)
+
     def frozen_in_general(self, node):
         """Status and list for a while, until the silence of clusterfs is long enough to be told; beside them what reads much of it."""
         reading = [("POST", "/cluster/migrate", {"op": "prepare", "vmid": 100, "target": "n1"})]

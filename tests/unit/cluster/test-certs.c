@@ -55,7 +55,7 @@ static Certs *made(const char *dir, const char *node)
         struct storaged_error err = STORAGED_ERROR_INIT;
         Certs *c = NULL;
 
-        if (certs_make(dir, node, &err) < 0 || certs_load(&c, dir, node, &err) != 0)
+        if (certs_make(dir, node, FENCE_NONE, &err) < 0 || certs_load(&c, dir, node, &err) != 0)
                 fail_msg("%s", err.text);
         return c;
 }
@@ -104,7 +104,7 @@ static void one_that_ends_soon_is_replaced(void **state)
         c = certs_free(c);
         clock_ahead = 380 * DAY_SEC;
         assert_int_equal(certs_load(&c, *state, "n1", NULL), CERTS_E_MISSING);
-        assert_int_equal(certs_make(*state, "n1", NULL), 0);
+        assert_int_equal(certs_make(*state, "n1", FENCE_NONE, NULL), 0);
         assert_int_equal(fs_read_file(old->cert_path, 65536, &cert, NULL), 0);
         assert_int_equal(fs_read_file(old->ca_path, 65536, &ca, NULL), 0);
         assert_string_not_equal(old->cert, cert);
@@ -146,7 +146,7 @@ static void lost_key_of_the_authority_is_said(void **state)
 
         assert_int_equal(str_printf(&ca_key, "%s/ca.key", (char *) *state), 0);
         assert_int_equal(unlink(ca_key), 0);
-        assert_int_equal(certs_make(*state, "n2", &err), -ENOENT);
+        assert_int_equal(certs_make(*state, "n2", FENCE_NONE, &err), -ENOENT);
         assert_non_null(strstr(err.text, "ca.key"));
 }
 

@@ -360,6 +360,109 @@ static void a_write_to_a_name_needs_the_file_to_have_it(void **state)
         t = tree_free(t);
 }
 
+/* The nodes of a cluster: each applies each change, and all come to the same answer. */
+typedef struct Nodes {
+        Tree *tree[4];
+} Nodes;
+
+static int apply_on_all(Nodes *n, Op op)
+{
+        int r = apply(n->tree[0], op);
+
+        for (size_t i = 1; i < 4; i++) {
+                n->tree[i]->now_usec = i * 1000000000; /* no clock of a node's has a say */
+                assert_int_equal(apply(n->tree[i], op), r);
+                assert_int_equal(n->tree[i]->version.index, n->tree[0]->version.index);
+        }
+        return r;
+}
+
+static void assert_all_same(const Nodes *n)
+{
+        uint8_t first[TREE_HASH_SIZE], other[TREE_HASH_SIZE];
+
+        assert_int_equal(tree_checksum(n->tree[0], first), 0);
+        for (size_t i = 1; i < 4; i++) {
+                assert_int_equal(tree_checksum(n->tree[i], other), 0);
+                assert_memory_equal(first, other, sizeof(first));
+        }
+}
+
+static Op put_op(const char *name, const char *text)
+{
+        return (Op){ .type = OP_PUT,
+                     .ino = TREE_ROOT_INO,
+                     .name = name,
+                     .data = (const uint8_t *) text,
+                     .data_len = strlen(text) };
+}
+
+static void a_change_under_a_lock_needs_that_lock(void **state)
+{
+        Op commit = { .type = OP_RENAME, .flags = OP_FENCED, .ino = 1, .ino2 = 1, .name = "tmp", .name2 = "f" };
+        Op removal = { .type = OP_UNLINK, .flags = OP_FENCED, .ino = 1, .name = "f" };
+        Op take = { .type = OP_MKDIR, .name = "l" }, give = { .type = OP_RMDIR, .name = "l" };
+        Nodes n;
+        uint64_t locks = 0, first;
+
+        (void) state;
+        for (size_t i = 0; i < 4; i++) {
+                n.tree[i] = tree_new();
+                locks = make_path(n.tree[i], "priv/lock");
+        }
+        take.ino = give.ino = locks;
+        assert_int_equal(apply_on_all(&n, put_op("f", "old")), 0);
+        assert_int_equal(apply_on_all(&n, put_op("tmp", "new")), 0);
+        assert_int_equal(apply_on_all(&n, take), 0);
+        first = commit.lock = ino;
+        assert_int_equal(apply_on_all(&n, (Op){ .type = OP_UTIME, .ino = first, .mtime = 5 }), 0); /* renewed */
+        assert_int_equal(apply_on_all(&n, commit), 0);
+        assert_content(n.tree[3], "f", "new");
+
+        assert_int_equal(apply_on_all(&n, put_op("tmp", "late")), 0);
+        assert_int_equal(apply_on_all(&n, give), 0);
+        assert_int_equal(apply_on_all(&n, commit), -ESTALE); /* there is none */
+        assert_int_equal(apply_on_all(&n, take), 0);
+        assert_int_not_equal(ino, first);
+        removal.lock = first;
+        assert_int_equal(apply_on_all(&n, commit), -ESTALE); /* there is another one */
+        assert_int_equal(apply_on_all(&n, removal), -ESTALE);
+        assert_content(n.tree[0], "f", "new");
+        assert_content(n.tree[0], "tmp", "late");
+        commit.lock = locks;
+        assert_int_equal(apply_on_all(&n, commit), -ESTALE); /* a directory, but no lock */
+        removal.lock = ino;
+        assert_int_equal(apply_on_all(&n, removal), 0);
+        assert_int_equal(apply_on_all(&n, removal), -ENOENT);
+        assert_null(tree_resolve(n.tree[2], "f"));
+        assert_all_same(&n);
+        for (size_t i = 0; i < 4; i++)
+                n.tree[i] = tree_free(n.tree[i]);
+}
+
+static void a_change_under_a_lock_is_of_a_later_version(void **state)
+{
+        Op op = { .type = OP_RENAME, .ino = 1, .ino2 = 1, .name = "a", .name_len = 1, .name2 = "b", .name2_len = 1 };
+        StrBuf b = STRBUF_INIT;
+        Op got;
+
+        (void) state;
+        assert_int_equal(op_version(&op), 1);
+        op.flags = OP_FENCED;
+        op.lock = 7;
+        assert_int_equal(op_version(&op), OP_FENCED_VERSION);
+        op_encode(&b, &op);
+        assert_int_equal(op_decode(b.data, b.len, &got), 0);
+        assert_int_equal(got.lock, 7);
+        for (size_t i = 0; i < b.len; i++)
+                assert_int_equal(op_decode(b.data, i, &got), -EPROTO);
+        strbuf_deinit(&b);
+        op.type = OP_UNLINK;
+        assert_int_equal(op_version(&op), OP_FENCED_VERSION);
+        op.type = OP_MKDIR; /* it has no such flag */
+        assert_int_equal(op_version(&op), 1);
+}
+
 static void changes_that_make_no_sense_are_refused(void **state)
 {
         static const Op bad[] = {
@@ -409,6 +512,8 @@ int main(void)
                 cmocka_unit_test(same_changes_same_checksum),
                 cmocka_unit_test(names_that_are_none),
                 cmocka_unit_test(every_shorter_change_is_refused),
+                cmocka_unit_test(a_change_under_a_lock_needs_that_lock),
+                cmocka_unit_test(a_change_under_a_lock_is_of_a_later_version),
                 cmocka_unit_test(changes_that_make_no_sense_are_refused),
         };
 

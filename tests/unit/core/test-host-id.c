@@ -23,12 +23,12 @@ static void the_lowest_free_ones_are_given_and_kept(void **state)
         unsigned ids[3] = { 0 }, again[2] = { 0 };
         Fixture *f = *state;
 
-        assert_int_equal(host_ids_assign(&f->paths, three, 3, ids, &f->err), 0);
+        assert_int_equal(host_ids_assign(&f->paths, three, 3, ids, FENCE_NONE, &f->err), 0);
         assert_int_equal(ids[0], 1);
         assert_int_equal(ids[1], 2);
         assert_int_equal(ids[2], 3);
         /* n1 has left the cluster: its number is not given again. */
-        assert_int_equal(host_ids_assign(&f->paths, others, 2, again, &f->err), 0);
+        assert_int_equal(host_ids_assign(&f->paths, others, 2, again, FENCE_NONE, &f->err), 0);
         assert_int_equal(again[0], 4);
         assert_int_equal(again[1], 2);
 }
@@ -38,7 +38,7 @@ static void what_a_node_has_by_hand_is_its_number(void **state)
         unsigned ids[3] = { 0, 0, 1 };
         Fixture *f = *state;
 
-        assert_int_equal(host_ids_assign(&f->paths, three, 3, ids, &f->err), 0);
+        assert_int_equal(host_ids_assign(&f->paths, three, 3, ids, FENCE_NONE, &f->err), 0);
         assert_int_equal(ids[2], 1);
         assert_int_equal(ids[0], 2);
         assert_int_equal(ids[1], 3);
@@ -50,15 +50,15 @@ static void two_nodes_never_have_one_number(void **state)
         static const char *const new_ones[] = { "a", "b", "c" };
         Fixture *f = *state;
 
-        assert_int_equal(host_ids_assign(&f->paths, three, 3, first, &f->err), 0);
-        assert_int_equal(host_ids_assign(&f->paths, three, 3, taken, &f->err), -EEXIST);
+        assert_int_equal(host_ids_assign(&f->paths, three, 3, first, FENCE_NONE, &f->err), 0);
+        assert_int_equal(host_ids_assign(&f->paths, three, 3, taken, FENCE_NONE, &f->err), -EEXIST);
         assert_non_null(strstr(f->err.text, "node n1's"));
-        assert_int_equal(host_ids_assign(&f->paths, three, 3, changed, &f->err), -EEXIST);
+        assert_int_equal(host_ids_assign(&f->paths, three, 3, changed, FENCE_NONE, &f->err), -EEXIST);
         assert_non_null(strstr(f->err.text, "was given 2"));
-        assert_int_equal(host_ids_assign(&f->paths, new_ones, 3, same, &f->err), -EEXIST);
+        assert_int_equal(host_ids_assign(&f->paths, new_ones, 3, same, FENCE_NONE, &f->err), -EEXIST);
         /* A refusal has written nothing. */
         memset(first, 0, sizeof(first));
-        assert_int_equal(host_ids_assign(&f->paths, three, 3, first, &f->err), 0);
+        assert_int_equal(host_ids_assign(&f->paths, three, 3, first, FENCE_NONE, &f->err), 0);
         assert_int_equal(first[2], 3);
 }
 

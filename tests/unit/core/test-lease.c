@@ -150,15 +150,15 @@ static void record_comes_back_as_it_was(void **state)
         assert_string_equal(back.volume, VOLUME);
         lease_take(&l, VOLUME, "n1", AT);
         for (int i = 0; i < 2; i++) {
-                assert_int_equal(lease_store(f->path, &l, &f->err), 0);
+                assert_int_equal(lease_store(f->path, &l, FENCE_NONE, &f->err), 0);
                 assert_int_equal(lease_load(f->path, VOLUME, &back, &f->err), 0);
                 assert_memory_equal(&l, &back, sizeof(l));
                 assert_int_equal(lease_join(&l, "n2"), 0);
         }
         l = LEASE_INIT;
-        assert_int_equal(lease_store(f->path, &l, &f->err), 0);
+        assert_int_equal(lease_store(f->path, &l, FENCE_NONE, &f->err), 0);
         assert_int_equal(stat(f->path, &st), -1);
-        assert_int_equal(lease_store(f->path, &l, &f->err), 0);
+        assert_int_equal(lease_store(f->path, &l, FENCE_NONE, &f->err), 0);
 }
 
 static void bad_record_is_told_and_never_nobody(void **state)
@@ -184,7 +184,7 @@ static void bad_record_is_told_and_never_nobody(void **state)
         Lease l = LEASE_INIT;
 
         lease_take(&l, VOLUME, "n1", AT);
-        assert_int_equal(lease_store(f->path, &l, &f->err), 0);
+        assert_int_equal(lease_store(f->path, &l, FENCE_NONE, &f->err), 0);
         for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
                 assert_int_equal(fs_write_atomic(f->path, texts[i], strlen(texts[i]), 0600), 0);
                 assert_int_equal(lease_load(f->path, VOLUME, &l, &f->err), -EBADMSG);

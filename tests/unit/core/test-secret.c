@@ -36,7 +36,7 @@ static int store(Fixture *f, const char *type, const char *id, const char *key, 
 {
         struct storaged_error err = STORAGED_ERROR_INIT;
 
-        return secret_store(&f->paths, type, id, key, value, &err);
+        return secret_store(&f->paths, type, id, key, value, FENCE_NONE, &err);
 }
 
 static bool exists(const Fixture *f, const char *name)
@@ -104,7 +104,7 @@ static void bad_values_name_the_key_and_not_the_value(void **state)
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
                 struct storaged_error err = STORAGED_ERROR_INIT;
 
-                assert_int_equal(secret_store(&f->paths, "cifs", "c1", "password", bad[i], &err), -EINVAL);
+                assert_int_equal(secret_store(&f->paths, "cifs", "c1", "password", bad[i], FENCE_NONE, &err), -EINVAL);
                 assert_string_equal(err.param, "password");
                 assert_null(strstr(err.text, "lines"));
         }
@@ -131,7 +131,7 @@ static void failure_is_told_without_the_value(void **state)
 
         assert_int_equal(fs_mkdir_p(f->paths.cluster, 0755), 0);
         assert_int_equal(fs_write_atomic(f->paths.priv, "x", 1, 0600), 0); /* a file where the directory should be */
-        assert_true(secret_store(&f->paths, "pbs", "b1", "password", "geheim", &err) < 0);
+        assert_true(secret_store(&f->paths, "pbs", "b1", "password", "geheim", FENCE_NONE, &err) < 0);
         assert_non_null(strstr(err.text, "b1"));
         assert_non_null(strstr(err.text, "password"));
         assert_null(strstr(err.text, "geheim"));
@@ -162,14 +162,14 @@ static void remove_all_takes_only_this_storages(void **state)
                 below(f, stay[i], path);
                 assert_int_equal(fs_write_atomic(path, "x", 1, 0600), 0);
         }
-        secret_remove_all(&f->paths, "pbs", "b1");
+        secret_remove_all(&f->paths, "pbs", "b1", FENCE_NONE);
         for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++)
                 if (exists(f, gone[i]))
                         fail_msg("%s is still there", gone[i]);
         for (size_t i = 0; i < sizeof(stay) / sizeof(stay[0]); i++)
                 if (!exists(f, stay[i]))
                         fail_msg("%s is gone", stay[i]);
-        secret_remove_all(&f->paths, "pbs", "never-was");
+        secret_remove_all(&f->paths, "pbs", "never-was", FENCE_NONE);
 }
 
 static void remove_of_one_leaves_the_others(void **state)

@@ -520,7 +520,7 @@ static void records_and_their_list(void **state)
         assert_true(ticket_path(&paths, VOLUME, &path) >= 0);
         for (unsigned s = TICKET_PREPARED; s <= TICKET_ABORTING; s++) {
                 ticket_of(&t, &l, (enum ticket_state) s);
-                assert_int_equal(ticket_store(path, &t, &err), 0);
+                assert_int_equal(ticket_store(path, &t, FENCE_NONE, &err), 0);
                 assert_int_equal(ticket_load(path, VOLUME, &back, &err), 0);
                 assert_memory_equal(&t, &back, sizeof(t));
         }
@@ -535,7 +535,7 @@ static void records_and_their_list(void **state)
                 assert_non_null(strstr(err.text, path));
         }
         t.state = TICKET_NONE;
-        assert_int_equal(ticket_store(path, &t, &err), 0);
+        assert_int_equal(ticket_store(path, &t, FENCE_NONE, &err), 0);
         assert_int_equal(ticket_load(path, VOLUME, &back, &err), 0);
         assert_int_equal(back.state, TICKET_NONE);
         assert_int_equal(ticket_list(&paths, &again), 0);

@@ -108,10 +108,10 @@ static void a_number_is_a_nodes_for_ever(void **state)
         assert_non_null(scratch_make(dir));
         (void) snprintf(path, sizeof(path), "%s/priv/storaged", dir);
         assert_int_equal(fs_mkdir_p(path, 0700), 0);
-        assert_int_equal(host_ids_assign(&p, first, 2, ids, &err), 0);
+        assert_int_equal(host_ids_assign(&p, first, 2, ids, FENCE_NONE, &err), 0);
         assert_int_equal(ids[0], 1);
         assert_int_equal(ids[1], 2);
-        assert_int_equal(host_ids_assign(&p, second, 3, again, &err), 0);
+        assert_int_equal(host_ids_assign(&p, second, 3, again, FENCE_NONE, &err), 0);
         assert_int_equal(again[0], 3);
         assert_int_equal(again[1], 2);
         assert_int_equal(again[2], 1);
