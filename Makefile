@@ -127,7 +127,7 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libstoraged.a $(B)/libplugincommon.a $(B)
 	$(if $(Q),@echo "  TEST    $@")
 	$(Q)$(CC) $(CPPFLAGS_OURS) -Istoraged -Iplugins -I. $(CPPFLAGS) $(CFLAGS_OURS) $(CFLAGS) $(LDFLAGS_OURS) \
 	   $$(sed -n 's/.*__wrap_\([a-zA-Z0-9_]*\)(.*/-Wl,--wrap=\1/p' $< | sort -u) \
-	   -o $@ $< $(B)/libcephcommon.a $(B)/libstoraged.a $(B)/libplugincommon.a $(LIBS_CEPH) -lcmocka $(LIBS_STORAGED) -lnfs -lmount -lnbd -ldevmapper -ldl
+	   -o $@ $< $(B)/libcephcommon.a $(B)/libstoraged.a $(B)/libplugincommon.a $(LIBS_CEPH) -lcmocka $(LIBS_STORAGED) -lnfs -lmount -ldevmapper -ldl
 
 test-binaries: $(UNIT_BIN)
 
@@ -136,7 +136,7 @@ build-fuzz/%: tests/fuzz/%.c $(LIB_SRC) $(PLUGIN_COMMON_SRC)
 	$(if $(Q),@echo "  FUZZ    $@")
 	$(Q)clang $(CPPFLAGS_OURS) -Istoraged -Iplugins -std=gnu17 -O1 -g -w -fsanitize=fuzzer,address,undefined \
 	   -fno-sanitize-recover=undefined -ffunction-sections -fdata-sections -Wl,--gc-sections -o $@ $< \
-	   $(LIB_SRC) $(PLUGIN_COMMON_SRC) $(LIBS_STORAGED) -lnbd -lmount -ldl
+	   $(LIB_SRC) $(PLUGIN_COMMON_SRC) $(LIBS_STORAGED) -lmount -ldl
 
 check-layers: ## no upward include, no plugin that reaches into the daemon
 	$(Q)./tools/check-layers

@@ -14,6 +14,6 @@ build-fuzz/libfuzzed.a: $(FUZZ_OBJ)
 build-fuzz/fuzz-%: tests/fuzz/fuzz-%.c build-fuzz/libfuzzed.a
 	$(if $(Q),@echo "  FUZZ    $@")
 	$(Q)clang $(CPPFLAGS_OURS) -Istoraged -Iplugins $(FUZZ_FLAGS) -fsanitize=fuzzer -Wl,--gc-sections -o $@ $< \
-	   build-fuzz/libfuzzed.a $(LIBS_STORAGED) $(LIBS_CEPH) -lnbd -ldl
+	   build-fuzz/libfuzzed.a $(LIBS_STORAGED) $(LIBS_CEPH) -ldl
 
 -include $(shell find build-fuzz/obj -name '*.d' 2>/dev/null)

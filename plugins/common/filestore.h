@@ -119,5 +119,3 @@ int filestore_set_protected(void *self, STORAGED_VOL, bool is_protected, STORAGE
 /* Rows of the feature table that all kinds share; the nfs plugin leaves subvol out. */
 extern const struct storaged_feature_row filestore_features[];
 extern const struct storaged_feature_row filestore_features_no_subvol[];
-
-/* plugin.mk of every user: NAME_LIBS := $(FILESTORE_LIBS) */

@@ -4,22 +4,75 @@
  * a stream needs it, where qemu-img only converts whole files. The socket is inherited by the child (socket
  * activation), it has no name in the file system; qemu-nbd serves one connection and ends with it, also when this
  * process is killed.
+ *
+ * The library is loaded with the first image, as it brings some twenty others (TLS, XML, Unicode): linked, they would
+ * be most of what the start of each worker costs, and hardly one in a hundred reads an image.
  */
 #include "common/nbd.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <libnbd.h>
 #include <string.h>
 
 #include "common/store.h"
 
+#define LIBRARY "libnbd.so.0"
 #define EXTENT_MAX (1ull << 30)
 #define STATE_ZERO 2u /* base:allocation */
 
+#define EACH_FUNCTION(X)                     \
+        X(add_meta_context)                  \
+        X(block_status)                      \
+        X(can_meta_context)                  \
+        X(close)                             \
+        X(connect_systemd_socket_activation) \
+        X(create)                            \
+        X(flush)                             \
+        X(get_errno)                         \
+        X(get_error)                         \
+        X(get_size)                          \
+        X(pread)                             \
+        X(pwrite)                            \
+        X(shutdown)
+
+#define MEMBER(name) __typeof__(nbd_##name) *name;
+static struct {
+        void *library; /* for the life of the process */
+        EACH_FUNCTION(MEMBER)
+} nbd;
+
+#define ROW(name) { "nbd_" #name, (void **) &nbd.name },
+static const struct {
+        const char *name;
+        void **to;
+} functions[] = { EACH_FUNCTION(ROW) };
+
+static int library_load(struct storaged_error *err)
+{
+        void *library = nbd.library ? nbd.library : dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+
+        if (!library)
+                return error_set(err, -ENOPKG,
+                                 "images are read through " LIBRARY ", which can't be loaded (%s): is the "
+                                 "package libnbd0 installed?",
+                                 dlerror());
+        for (size_t i = 0; !nbd.library && i < sizeof(functions) / sizeof(functions[0]); i++) {
+                *functions[i].to = dlsym(library, functions[i].name);
+                if (!*functions[i].to) {
+                        (void) dlclose(library);
+                        return error_set(err, -ENOPKG, LIBRARY " has no function %s: is it too old?",
+                                         functions[i].name);
+                }
+        }
+        nbd.library = library;
+        return 0;
+}
+
 static int fail(NbdImage *n, const char *action, struct storaged_error *err)
 {
-        int code = nbd_get_errno();
-        const char *text = nbd_get_error();
+        int code = nbd.get_errno();
+        const char *text = nbd.get_error();
 
         return error_set(err, code > 0 ? -code : -EIO, "cannot %s image %s by qemu-nbd: %s", action, n->rel,
                          text ? text : "unknown");
@@ -34,6 +87,8 @@ int nbd_image_open(FileStore *fs, const char *rel, const char *format, const cha
         size_t k = 3;
         int r = store_absolute(fs, rel, path, err);
 
+        if (r == 0)
+                r = library_load(err);
         if (r < 0)
                 return r;
         (void) snprintf(format_arg, sizeof(format_arg), "--format=%s", format);
@@ -44,16 +99,16 @@ int nbd_image_open(FileStore *fs, const char *rel, const char *format, const cha
                 argv[k++] = snap_arg;
         }
         argv[k] = path;
-        n.handle = nbd_create();
+        n.handle = nbd.create();
         if (!n.handle)
-                return error_set(err, -ENOMEM, "cannot make an NBD handle: %s", nbd_get_error());
-        if (nbd_add_meta_context(n.handle, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
-            nbd_connect_systemd_socket_activation(n.handle, argv) < 0) {
+                return error_set(err, -ENOMEM, "cannot make an NBD handle: %s", nbd.get_error());
+        if (nbd.add_meta_context(n.handle, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
+            nbd.connect_systemd_socket_activation(n.handle, argv) < 0) {
                 r = error_set(err, -EIO,
                               "%s storage \"%s\": qemu-nbd does not serve %s (%s): is qemu-utils installed, is the "
                               "image in use or damaged?",
-                              fs->kind->type, fs->storage, path, nbd_get_error());
-                nbd_close(n.handle);
+                              fs->kind->type, fs->storage, path, nbd.get_error());
+                nbd.close(n.handle);
                 return r;
         }
         *ret = n;
@@ -64,14 +119,14 @@ void nbd_image_close(NbdImage *n)
 {
         if (!n->handle)
                 return;
-        (void) nbd_shutdown(n->handle, 0); /* a polite end; close makes an end in any case */
-        nbd_close(n->handle);
+        (void) nbd.shutdown(n->handle, 0); /* a polite end; close makes an end in any case */
+        nbd.close(n->handle);
         n->handle = NULL;
 }
 
 int nbd_image_size(NbdImage *n, uint64_t *ret, struct storaged_error *err)
 {
-        int64_t bytes = nbd_get_size(n->handle);
+        int64_t bytes = nbd.get_size(n->handle);
 
         if (bytes < 0)
                 return fail(n, "measure", err);
@@ -81,17 +136,17 @@ int nbd_image_size(NbdImage *n, uint64_t *ret, struct storaged_error *err)
 
 int nbd_image_read(NbdImage *n, void *buf, size_t bytes, uint64_t offset, struct storaged_error *err)
 {
-        return nbd_pread(n->handle, buf, bytes, offset, 0) < 0 ? fail(n, "read", err) : 0;
+        return nbd.pread(n->handle, buf, bytes, offset, 0) < 0 ? fail(n, "read", err) : 0;
 }
 
 int nbd_image_write(NbdImage *n, const void *buf, size_t bytes, uint64_t offset, struct storaged_error *err)
 {
-        return nbd_pwrite(n->handle, buf, bytes, offset, 0) < 0 ? fail(n, "write", err) : 0;
+        return nbd.pwrite(n->handle, buf, bytes, offset, 0) < 0 ? fail(n, "write", err) : 0;
 }
 
 int nbd_image_flush(NbdImage *n, struct storaged_error *err)
 {
-        return nbd_flush(n->handle, 0) < 0 ? fail(n, "flush", err) : 0;
+        return nbd.flush(n->handle, 0) < 0 ? fail(n, "flush", err) : 0;
 }
 
 typedef struct Extent {
@@ -120,8 +175,8 @@ int nbd_image_extent(NbdImage *n, uint64_t offset, uint64_t bytes, uint64_t *ret
 
         if (bytes > EXTENT_MAX)
                 bytes = EXTENT_MAX;
-        if (nbd_can_meta_context(n->handle, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0 &&
-            nbd_block_status(n->handle, bytes, offset,
+        if (nbd.can_meta_context(n->handle, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0 &&
+            nbd.block_status(n->handle, bytes, offset,
                              (nbd_extent_callback){ .callback = take_extents, .user_data = &e }, 0) < 0)
                 return fail(n, "map", err);
         *ret_bytes = e.bytes && e.bytes < bytes ? e.bytes : bytes;

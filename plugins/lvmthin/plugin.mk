@@ -1,2 +1,2 @@
-lvmthin_LIBS = $(FILESTORE_LIBS) $(LVM_LIBS)
+lvmthin_LIBS = $(LVM_LIBS)
 $(B)/plugins/lvmthin.so: $(B)/liblvmcommon.a

@@ -1,1 +1,1 @@
-nfs_LIBS = $(FILESTORE_LIBS) -lnfs -lmount
+nfs_LIBS = -lnfs -lmount
