@@ -6,7 +6,11 @@
 #include "base/fs.h"
 
 int fs_plain_read(const char *path, size_t max, char **ret, size_t *ret_len);
-/* is_left may be NULL; once it is true the file is no longer replaced: -ECANCELED. */
+/*
+ * is_left: of the cluster directory, NULL elsewhere; once it is true the file is no longer replaced: -ECANCELED. Each
+ * change there is a message to all nodes: a temporary made with O_TRUNC, not O_EXCL, becomes real with its content, and
+ * what was renamed is on the other nodes.
+ */
 int fs_plain_write(const char *path, const void *data, size_t len, mode_t mode, const Fence *fence,
                    const _Atomic bool *is_left);
 int fs_plain_mkdir_p(const char *path, mode_t mode);

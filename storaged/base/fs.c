@@ -141,7 +141,7 @@ int fs_plain_write(const char *path, const void *data, size_t len, mode_t mode, 
         if (r < 0)
                 return r;
         (void) unlink(tmp); /* of an earlier process */
-        fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+        fd = open(tmp, O_WRONLY | O_CREAT | (is_left ? O_TRUNC : O_EXCL) | O_CLOEXEC | O_NOFOLLOW, mode);
         if (fd < 0)
                 return -errno;
         r = write_and_sync(fd, data, len);
@@ -156,9 +156,7 @@ int fs_plain_write(const char *path, const void *data, size_t len, mode_t mode, 
                 return r;
         }
         r = fault_point("fs.write.after-rename");
-        if (r < 0)
-                return r;
-        return fs_plain_fsync_dir_of(path);
+        return r < 0 || is_left ? r : fs_plain_fsync_dir_of(path);
 }
 
 int fs_plain_mkdir_p(const char *path, mode_t mode)

@@ -30,6 +30,7 @@ int fs_write_fenced(const char *path, const void *data, size_t len, mode_t mode,
 int fs_write_all(int fd, const void *data, size_t len);
 /* Makes the directory and its parents; existing ones are left as they are. */
 int fs_mkdir_p(const char *path, mode_t mode);
+/* In the cluster directory there is nothing to do: what was changed there is on the other nodes. */
 int fs_fsync_dir_of(const char *path);
 /*
  * What temporaries of fs_write_atomic() are told apart by: the node, where files are shared between nodes. Default: the

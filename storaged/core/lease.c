@@ -182,15 +182,18 @@ int record_read(const char *path, json_object **ret)
 
 int record_write(const char *path, json_object *o, const Fence *fence)
 {
-        AUTO(freep) char *dir = strdup(path), *text = NULL;
-        int r;
+        AUTO(freep) char *dir = NULL, *text = NULL;
+        int r = str_printf(&text, "%s\n", json_text(o));
 
+        if (r >= 0)
+                r = fs_write_fenced(path, text, strlen(text), 0600, fence);
+        if (r != -ENOENT)
+                return r;
+        dir = strdup(path); /* the first record there */
         if (!dir)
                 return -ENOMEM;
         *strrchr(dir, '/') = '\0';
-        r = str_printf(&text, "%s\n", json_text(o));
-        if (r >= 0)
-                r = fs_mkdir_p(dir, 0700);
+        r = fs_mkdir_p(dir, 0700);
         return r < 0 ? r : fs_write_fenced(path, text, strlen(text), 0600, fence);
 }
 
