@@ -73,10 +73,13 @@ static void probe_setup(blkid_probe p)
         (void) blkid_probe_set_partitions_flags(p, BLKID_PARTS_MAGIC);
 }
 
-/* Wipes what the caller named; refuses all else. O_EXCL: nobody has it mounted or under a map. */
+/*
+ * Wipes what the caller named; refuses all else. O_EXCL: nobody has it mounted or under a map. Not open for writing
+ * where nothing is to be wiped: udev would look at the device anew, just when LVM is at it.
+ */
 static int make_empty(const Act *a, const char *device, const char *wipe)
 {
-        AUTO(closep) int fd = open(device, O_RDWR | O_EXCL | O_CLOEXEC);
+        AUTO(closep) int fd = open(device, (wipe ? O_RDWR : O_RDONLY) | O_EXCL | O_CLOEXEC);
         AUTO(blkid_free_probep) blkid_probe p = NULL;
 
         if (fd < 0)
@@ -234,11 +237,17 @@ static int vg_destroy(Act *a)
         return r;
 }
 
+/* With the device of a new group: nothing else needs to be looked at for it. */
 static int lock_start(Act *a)
 {
+        const char *device = NULL;
         Vg v = { 0 };
-        int r = locks_start(a->host, &a->cmd, a->vg, a->err);
+        int r = arg(a, "device") ? device_arg(a, &device) : 0;
 
+        if (r == 0 && device)
+                r = lvm_cmd_limit(&a->cmd, &device, 1);
+        if (r == 0)
+                r = locks_start(a->host, &a->cmd, a->vg, a->err);
         if (r == 0 && guard_is_ours(a->host) && vg_refresh(&v, &a->cmd, a->vg, NULL) == 0)
                 for (size_t i = 0; i < v.n_pvs; i++)
                         guard_follow(a->host, v.pvs[i].device, true);
@@ -365,11 +374,12 @@ static const struct storaged_property p_none[] = { { 0 } };
                 .name = "vgname", .type = STORAGED_PROPERTY_STRING, .flags = STORAGED_PROPERTY_REQUIRED, \
                 .format = "storage-vgname", .max_length = 127, .description = "The volume group."        \
         }
-#define P_DEVICE                                                                                         \
-        {                                                                                                \
-                .name = "device", .type = STORAGED_PROPERTY_STRING, .flags = STORAGED_PROPERTY_REQUIRED, \
-                .max_length = 512, .description = "The LUN's device on this node."                       \
+#define P_DEVICE_IF(required)                                                                             \
+        {                                                                                                 \
+                .name = "device", .type = STORAGED_PROPERTY_STRING, .flags = required, .max_length = 512, \
+                .description = "The LUN's device on this node."                                           \
         }
+#define P_DEVICE P_DEVICE_IF(STORAGED_PROPERTY_REQUIRED)
 #define P_WIPE                                                                                \
         {                                                                                     \
                 .name = "wipe-signature", .type = STORAGED_PROPERTY_STRING, .max_length = 64, \
@@ -389,7 +399,7 @@ static const char *const lockings[] = { "sanlock", "dlm", "none", NULL };
         }
 
 static const struct storaged_property p_vg[] = { P_VG, { 0 } };
-static const struct storaged_property p_vg_host[] = { P_VG, P_HOST_ID, { 0 } };
+static const struct storaged_property p_vg_host[] = { P_VG, P_HOST_ID, P_DEVICE_IF(0), { 0 } };
 #define P_VG_MAYBE                                                                                                 \
         {                                                                                                          \
                 .name = "vgname", .type = STORAGED_PROPERTY_STRING, .format = "storage-vgname", .max_length = 127, \

@@ -16,7 +16,7 @@
 
 #define ACTIVATE_TIMEOUT_USEC (30 * USEC_PER_SEC)
 #define CANCEL_GRACE_USEC (3 * USEC_PER_SEC)
-#define SPARE_USEC (10 * USEC_PER_SEC)
+#define SPARE_USEC (60 * USEC_PER_SEC)
 
 struct OneShot {
         Core *core;

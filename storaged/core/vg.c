@@ -37,9 +37,10 @@ struct VgJob {
         Core *core;
         const VgStep *steps; /* ends with NULL */
         enum vg_work work;
-        char *vg, *wwid, *locking, *wipe, *device;
+        char *vg, *wwid, *locking, *wipe;
         uint32_t n_paths;
         char *nodes[NODES_MAX + 1]; /* all members, this one first */
+        char *devices[NODES_MAX];   /* of the LUN there, where that is known */
         unsigned ids[NODES_MAX];    /* at sanlock */
         size_t n_nodes, at;         /* at: the node whose turn it is */
         unsigned n_open;            /* parts of this step that have not ended */
@@ -51,13 +52,14 @@ struct VgJob {
 static void job_free(VgJob *j)
 {
         (void) cluster_lock_release(j->lock);
-        for (size_t i = 0; i < j->n_nodes; i++)
+        for (size_t i = 0; i < j->n_nodes; i++) {
                 free(j->nodes[i]);
+                free(j->devices[i]);
+        }
         free(j->vg);
         free(j->wwid);
         free(j->locking);
         free(j->wipe);
-        free(j->device);
         free(j);
 }
 
@@ -180,13 +182,26 @@ static void on_all_done(void *userdata, const NodeAnswer *answers, size_t n)
 
 /* --- steps that look */
 
+/* Of each node's device: `lun` is the LUN's row of the matrix. */
+static int take_devices(VgJob *j, json_object *lun)
+{
+        for (size_t i = 0; i < j->n_nodes; i++) {
+                const char *device = json_get_string(json_get(json_get(lun, "nodes"), j->nodes[i]), "device");
+
+                j->devices[i] = device ? strdup(device) : NULL;
+                if (device && !j->devices[i])
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 static void on_matrix(void *userdata, const Reply *reply, const struct storaged_error *err)
 {
         AUTO(strbuf_deinit) StrBuf reasons = STRBUF_INIT;
         VgJob *j = userdata;
         VgLunNeeds needs = { j->wipe, j->n_paths };
         AUTO_JSON *parsed = NULL;
-        json_object *matrix, *luns, *mine = NULL;
+        json_object *matrix;
 
         if (err) {
                 fail(j, err->code, "%s", err->text);
@@ -195,7 +210,7 @@ static void on_matrix(void *userdata, const Reply *reply, const struct storaged_
         if (reply->raw)
                 (void) json_parse(reply->raw, reply->raw_len, &parsed);
         matrix = reply->raw ? parsed : reply->data;
-        if (vg_check_lun(matrix, j->wwid, &needs, &reasons) < 0) {
+        if (vg_check_lun(matrix, j->wwid, &needs, &reasons) < 0 || take_devices(j, luns_find_in(matrix, j->wwid)) < 0) {
                 fail(j, -ENOMEM, "out of memory");
                 return;
         }
@@ -203,12 +218,7 @@ static void on_matrix(void *userdata, const Reply *reply, const struct storaged_
                 fail(j, -EBUSY, "LUN %s can't become part of volume group \"%s\": %s", j->wwid, j->vg, reasons.data);
                 return;
         }
-        luns = json_get(matrix, "luns");
-        for (size_t i = 0; i < json_object_array_length(luns) && !mine; i++)
-                if (str_eq(json_get_string(json_object_array_get_idx(luns, i), "wwid"), j->wwid))
-                        mine = json_get(json_get(json_object_array_get_idx(luns, i), "nodes"), j->core->node);
-        j->device = json_get_string(mine, "device") ? strdup(json_get_string(mine, "device")) : NULL;
-        if (!j->device) {
+        if (!j->devices[0]) {
                 fail(j, -ENODEV, "LUN %s: no device on node %s", j->wwid, j->core->node);
                 return;
         }
@@ -344,7 +354,7 @@ static void step_make(VgJob *j)
         (void) snprintf(id, sizeof(id), "%u", j->ids[0]);
         task_log(j->task, "%s on node %s", h.action, j->core->node);
         put(&h, "vgname", j->vg);
-        put(&h, "device", j->device);
+        put(&h, "device", j->devices[0]);
         if (j->work == VG_CREATE || j->work == VG_CONVERT) {
                 put(&h, "locking", j->locking);
                 put(&h, "host-id", j->ids[0] ? id : NULL);
@@ -395,6 +405,7 @@ static void step_each(VgJob *j, const char *action)
         put(&h, "vgname", j->vg);
         (void) snprintf(id, sizeof(id), "%u", j->ids[j->at]);
         put(&h, "host-id", is_start && j->ids[j->at] ? id : NULL);
+        put(&h, "device", is_start ? j->devices[j->at] : NULL);
         ask(j, nodes, "POST", &h, is_start ? on_started : on_stopped);
 }
 
@@ -469,8 +480,8 @@ static void on_device(void *userdata, const Reply *reply, const struct storaged_
         VgJob *j = userdata;
         const char *device = json_get_string(lun, "device");
 
-        j->device = device ? strdup(device) : NULL;
-        if (j->device)
+        j->devices[0] = device ? strdup(device) : NULL;
+        if (j->devices[0])
                 next(j);
         else
                 fail(j, err ? err->code : -ENODEV, "LUN %s: %s", j->wwid,
