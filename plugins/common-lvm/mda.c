@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whether a volume group has changed, for the price of two reads of a device.
+ * Whether a volume group has changed, for the price of one read of a device: the first area's header is next to the
+ * label.
  *
  * Each commit of metadata, on whichever node, is written to a new place of the metadata area's ring, and then the
  * header gets that place with the text's CRC. The text holds the sequence number. So an equal header means equal
@@ -22,6 +23,7 @@
 #include <storaged/cleanup.h>
 
 #define ALIGNMENT 4096u
+#define BEGIN_BYTES (2 * ALIGNMENT) /* label, and header of the area that LVM puts behind it */
 #define LABEL_SECTORS 4u
 #define LABEL_ID "LABELONE"
 #define LABEL_TYPE "LVM2 001"
@@ -102,18 +104,18 @@ int mda_parse_header(const unsigned char *bytes, size_t n, MdaLocation *ret)
         return 0;
 }
 
-/* Reads one aligned block that holds the bytes at `offset`; *ret points into `buf`. */
-static int read_at(int fd, unsigned char *buf, uint64_t offset, const unsigned char **ret)
+/* Reads the aligned blocks that hold the bytes from `offset`; *ret points into `buf`, of that many. */
+static int read_at(int fd, unsigned char *buf, size_t bytes, uint64_t offset, const unsigned char **ret)
 {
         uint64_t begin = offset / ALIGNMENT * ALIGNMENT;
         ssize_t n;
 
         do
-                n = pread(fd, buf, ALIGNMENT, (off_t) begin);
+                n = pread(fd, buf, bytes, (off_t) begin);
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return -errno;
-        if ((size_t) n < ALIGNMENT)
+        if ((size_t) n < bytes)
                 return -EIO;
         *ret = buf + (offset - begin);
         return 0;
@@ -122,20 +124,23 @@ static int read_at(int fd, unsigned char *buf, uint64_t offset, const unsigned c
 int mda_read(const char *device, MdaState *ret)
 {
         AUTO(closep) int fd = open(device, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK);
-        AUTO(freep) void *buf = NULL;
+        AUTO(freep) void *begin = NULL, *buf = NULL;
         MdaState state = { 0 };
         const unsigned char *p;
         int r;
 
         if (fd < 0)
                 return -errno;
-        if (posix_memalign(&buf, ALIGNMENT, ALIGNMENT) != 0)
+        if (posix_memalign(&begin, ALIGNMENT, BEGIN_BYTES) != 0 || posix_memalign(&buf, ALIGNMENT, ALIGNMENT) != 0)
                 return -ENOMEM;
-        r = read_at(fd, buf, 0, &p);
+        r = read_at(fd, begin, BEGIN_BYTES, 0, &p);
         if (r >= 0)
                 r = mda_parse_label(p, ALIGNMENT, &state.label);
         for (size_t i = 0; r >= 0 && i < state.label.n_areas; i++) {
-                r = read_at(fd, buf, state.label.offset[i], &p);
+                if (state.label.offset[i] <= BEGIN_BYTES - MDA_HEADER_BYTES)
+                        p = (unsigned char *) begin + state.label.offset[i];
+                else
+                        r = read_at(fd, buf, ALIGNMENT, state.label.offset[i], &p);
                 if (r >= 0)
                         r = mda_parse_header(p, MDA_HEADER_BYTES, &state.locations[i]);
         }

@@ -52,6 +52,7 @@ int lvm_before(Lvm *l, const char *point, STORAGED_ERR);
 bool lvm_is_ours(const Lvm *l, const VgLv *lv);
 /* -ENOENT with the sentence about the volume. */
 int lvm_find(Lvm *l, const char *name, const VgLv **ret, STORAGED_ERR);
+int lvm_list_stamp(void *self, uint64_t *ret, STORAGED_ERR);
 int lvm_list(void *self, const struct storaged_list_filter *filter, storaged_volume_fn fn, void *userdata,
              STORAGED_ERR);
 int lvm_stat(void *self, STORAGED_VOL, storaged_volume_fn fn, void *userdata, STORAGED_ERR);

@@ -197,6 +197,7 @@ static int ask(LvmCmd *c, const char *name, json_object **ret, struct storaged_e
 
 static int report(Vg *v, LvmCmd *c, const char *name, struct storaged_error *err)
 {
+        static uint64_t n_reports; /* of this process */
         AUTO(freep) MdaState *before = calloc(v->n_pvs + 1, sizeof(*before));
         json_object *o = NULL;
         Vg next = { 0 };
@@ -232,6 +233,7 @@ static int report(Vg *v, LvmCmd *c, const char *name, struct storaged_error *err
                                  strerror(-r));
         }
         next.is_sure = read_areas(v, &next, before);
+        next.number = ++n_reports;
         vg_deinit(v);
         *v = next;
         return 0;

@@ -40,6 +40,7 @@ typedef struct Vg {
         uint64_t bytes, free, extent, seqno;
         uint64_t mda_size, mda_free;
         uint64_t n_missing;
+        uint64_t number; /* of the report: none has that of another */
         VgPv *pvs;
         size_t n_pvs;
         VgLv *lvs; /* sorted by name */

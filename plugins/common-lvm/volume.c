@@ -128,6 +128,17 @@ static bool is_volume(Lvm *l, const VgLv *lv, struct storaged_volname *ret)
         return vg_has_tag(lv->tags, tag);
 }
 
+/* All that a listing tells stands in the metadata, but for the sizes in use where a type has such. */
+int lvm_list_stamp(void *self, uint64_t *ret, struct storaged_error *err)
+{
+        Lvm *l = self;
+        int r = vg_refresh(&l->state, &l->cmd, l->vg, err);
+
+        if (r == 0)
+                *ret = l->state.is_sure && !l->used_by ? l->state.number : 0;
+        return r;
+}
+
 int lvm_list(void *self, const struct storaged_list_filter *filter, storaged_volume_fn fn, void *userdata,
              struct storaged_error *err)
 {

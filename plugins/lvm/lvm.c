@@ -277,6 +277,7 @@ static struct storaged_plugin lvm_plugin = {
         .identify = lvm_identify,
         .repair = lvm_repair,
         .list = lvm_list,
+        .list_stamp = lvm_list_stamp,
         .stat = lvm_stat,
         .alloc = lvm_alloc,
         .free = lvm_free,

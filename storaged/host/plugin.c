@@ -55,6 +55,7 @@ const PluginOperation plugin_operations[] = {
         { OP(get_client), false, true },
         { OP(fence), false, true },
         { OP(export_difference), false, true },
+        { OP(list_stamp), false, false },
         { 0 },
 };
 

@@ -270,6 +270,7 @@ class Bench:
         f = json.loads(found[1])
         record("list of 1000 LVs after a change, of LVM's report", "", [a / b for a, b in zip(f["list_cold"], f["report"])], 1.2)
         record("list of 1000 LVs, nothing changed", "ms", f["list_warm"], 10)
+        record("the same by pvesm, exec to exit, with its table", "ms", f["list_command"])
         record("alloc on lvm, of lvcreate", "", [a / b for a, b in zip(f["alloc"], f["lvcreate"])], 1.3)
         record("alloc on lvm, of lvcreate in one process", "", [a / b for a, b in zip(f["alloc"], f["lvcreate_in_process"])])
 

@@ -321,6 +321,12 @@ struct storaged_plugin {
          */
         int (*export_difference)(void *self, STORAGED_VOL, const struct storaged_difference_spec *spec, int fd,
                                  STORAGED_ERR);
+        /*
+         * A number for what `list` would tell now, asked before each listing: while it is the same, so are the rows of
+         * the same filter, and the host gives the answer again that it has. 0: not known, so list. For types that can
+         * tell for less than a listing costs.
+         */
+        int (*list_stamp)(void *self, uint64_t *ret, STORAGED_ERR);
         /* append only */
 };
 
