@@ -267,4 +267,4 @@ def io(pool, namespace=''):
     return ctx
 """
 
-__all__ = ["SCALE", "CephFsTest", "CephNodes", "CephTest", "LabError", "Qemu", "ceph", "mds_key", "scaled"]
+__all__ = ["PRELUDE", "SCALE", "CephFsTest", "CephNodes", "CephTest", "Lab", "LabError", "Qemu", "ceph", "mds_key", "scaled"]

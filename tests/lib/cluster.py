@@ -71,16 +71,23 @@ class Node:
         for part in ("etc/pve", "etc/corosync", "corosync"):
             os.makedirs(os.path.join(self.root, part))
         # The kernel takes a namespace apart in its own time: the pair of the test before may still be there.
-        self.link = f"v{next(LINKS)}"
-        run("ip", "netns", "add", self.name)
-        run("ip", "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        self.link, self.netns = f"v{next(LINKS)}", self.name
+        self.make_network()
+
+    def make_network(self):
+        run("ip", "netns", "add", self.netns)
+        run("ip", "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.netns)
         run("ip", "link", "set", self.link, "master", "br0", "up")
         for words in ("link set lo up", f"addr add {self.ip}/24 dev eth0", "link set eth0 up"):
-            run("ip", "-n", self.name, *words.split())
+            run("ip", "-n", self.netns, *words.split())
+
+    def end_network(self):
+        run("ip", "link", "del", self.link, check=False)
+        run("ip", "netns", "del", self.netns, check=False)
 
     def inside(self, mounts):
         """A command's beginning: in this node's network, with these mounts made before."""
-        return ["ip", "netns", "exec", self.name, "unshare", "-m", "sh", "-c", mounts + ' && exec "$@"', "sh"]
+        return ["ip", "netns", "exec", self.netns, "unshare", "-m", "sh", "-c", mounts + ' && exec "$@"', "sh"]
 
     def start_corosync(self):
         log = os.path.join(self.root, "corosync.log")
@@ -101,10 +108,10 @@ class Node:
         return self.d
 
     def stop_network(self):
-        run("ip", "-n", self.name, "link", "set", "eth0", "down")
+        run("ip", "-n", self.netns, "link", "set", "eth0", "down")
 
     def start_network(self):
-        run("ip", "-n", self.name, "link", "set", "eth0", "up")
+        run("ip", "-n", self.netns, "link", "set", "eth0", "up")
 
     def rss(self):
         """MB"""
@@ -222,8 +229,7 @@ class ClusterTest(DaemonTest):
                 problem = problem or e
             n.kill_corosync()
         for n in self.nodes:
-            run("ip", "link", "del", n.link, check=False)
-            run("ip", "netns", "del", n.name, check=False)
+            n.end_network()
         run("ip", "link", "del", "br0", check=False)
         if problem:
             raise problem
