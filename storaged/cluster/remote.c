@@ -139,12 +139,13 @@ static void transfer_time_out(Transfer *t)
         transfer_sentence(t, &why);
 }
 
-static bool is_pinged(const Remote *r, const char *node)
+/* Since its node was heard of last: a ping that began before says nothing about what came after that. */
+static bool is_pinged(const Remote *r, const Transfer *for_whom)
 {
         const Transfer *t;
 
         TAILQ_FOREACH(t, &r->transfers, entry)
-        if (t->is_ping && str_eq(t->node, node))
+        if (t->is_ping && str_eq(t->node, for_whom->node) && t->begun_usec >= for_whom->heard_usec)
                 return true;
         return false;
 }
@@ -184,7 +185,7 @@ static uint64_t transfer_deadline(const Remote *r, const Transfer *t)
                 return t->begun_usec + PING_USEC;
         if (!t->is_agreed)
                 return t->begun_usec + CONNECT_USEC;
-        quiet = is_pinged(r, t->node) ? UINT64_MAX : t->heard_usec + QUIET_USEC;
+        quiet = is_pinged(r, t) ? UINT64_MAX : t->heard_usec + QUIET_USEC;
         return is_stream(t) || quiet < t->begun_usec + TOTAL_USEC ? quiet : t->begun_usec + TOTAL_USEC;
 }
 
@@ -208,6 +209,8 @@ static void remote_look(Remote *r)
 
                 if (t->verdict.code != 0)
                         continue;
+                if (!t->is_agreed && next > now + QUIET_USEC)
+                        next = now + QUIET_USEC; /* it may agree meanwhile, and be silent from then on */
                 if (deadline <= now) {
                         transfer_due(r, t, now);
                         deadline = now + QUIET_USEC; /* should the ping not have begun */

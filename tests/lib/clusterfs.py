@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 from cluster import ClusterTest, Node, cluster_is_possible
-from harness import BUILD, DEADLINE, Daemon, die_with_parent, run, wait_until
+from harness import BUILD, DEADLINE, IS_ASAN, Daemon, die_with_parent, run, wait_until
 
 # What the nodes hand each other as corosync.conf: the real ones differ (each has a state folder of its own).
 HANDED = "totem {\n  version: 2\n  cluster_name: testbed\n  config_version: 7\n}\n"
@@ -54,6 +54,13 @@ class FsNode(Node):
             self.fs.wait(30)
             self.fs = None
             run("umount", "-l", self.pve, check=False)
+            self.check_sanitizers()
+
+    def check_sanitizers(self):
+        with open(os.path.join(self.root, "clusterfs.log"), encoding="utf-8", errors="replace") as f:
+            text = f.read()
+        if "Sanitizer" in text or "runtime error:" in text:
+            raise AssertionError(f"{self.name}: a sanitizer speaks in clusterfs.log:\n{text[-4000:]}")
 
     def is_writable(self):
         try:
@@ -83,7 +90,9 @@ class ClusterfsTest(ClusterTest):
             super().take_down()
         finally:
             for n in self.nodes:
-                n.stop_fs(signal.SIGKILL)
+                if n.fs:
+                    n.fs.send_signal(signal.SIGCONT)
+                n.stop_fs(signal.SIGTERM if IS_ASAN else signal.SIGKILL)  # with leaks, which are told at the end
 
 
 def clusterfs_is_possible():
