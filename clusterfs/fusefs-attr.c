@@ -297,7 +297,7 @@ void fusefs_do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
                 (void) (r ? fuse_reply_err(req, r) : fuse_reply_attr(req, &st, 0));
                 return;
         }
-        if (!n && draft_find(fs, ino)) {
+        if (!n && draft_find(fs, ino) && !draft_find(fs, ino)->is_closed) {
                 set_draft(req, fs, draft_find(fs, ino), attr, to_set, fi ? (Handle *) (uintptr_t) fi->fh : NULL);
                 return;
         }

@@ -6,7 +6,8 @@
  * for the name on this node before that makes it real first, by an ordinary change.
  *
  * The invariant: the kernel knows a draft and the object it becomes by one id while anybody has it open, so that locks
- * and attributes are those of one file.
+ * and attributes are those of one file. The last ones keep it for a while when they are closed: the name is mostly used
+ * next then ("rename it"), and the kernel, told of another id, would forget what it has and ask twice.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 
 #define DRAFT_BASE (UINT64_C(0x7ffe) << 48)
 #define DRAFTS_MAX 256u
+#define CLOSED_MAX 16u
 
 static bool is_draft_id(uint64_t id)
 {
@@ -79,7 +81,7 @@ static const Node *may_draft(FuseFs *fs, uint64_t dir, const char *name, int fla
         size_t count = 0;
 
         for (const Draft *d = fs->drafts; d; d = d->next)
-                count++;
+                count += !d->is_closed;
         if (!(flags & O_TRUNC) || (flags & (O_EXCL | O_APPEND)) || engine_is_local(fs->engine) ||
             engine_can_write(fs->engine) < 0)
                 return NULL;
@@ -129,22 +131,47 @@ static Draft *draft_new(FuseFs *fs, uint64_t dir, const char *name)
         return d;
 }
 
-/* Nobody has it open any more. */
-void draft_release(FuseFs *fs, uint64_t id)
+static bool is_open(const FuseFs *fs, const Draft *d)
 {
         for (const Handle *h = fs->handles; h; h = h->next)
-                if (h->ino == id)
-                        return;
-        for (Draft **at = &fs->drafts; *at; at = &(*at)->next) {
+                if (h->ino == d->id)
+                        return true;
+        return false;
+}
+
+/* The next one. */
+static Draft *draft_free(Draft *d)
+{
+        Draft *next = d->next;
+
+        free(d->name);
+        free(d);
+        return next;
+}
+
+/* What never became real goes at once. */
+void draft_release(FuseFs *fs, uint64_t id)
+{
+        size_t n_closed = 0;
+
+        for (Draft **at = &fs->drafts; *at;) {
                 Draft *d = *at;
 
-                if (d->id != id)
+                if (d->id == id || d->is_closed)
+                        d->is_closed = !is_open(fs, d);
+                n_closed += d->is_closed;
+                if (!d->is_closed || (d->ino && n_closed <= CLOSED_MAX)) {
+                        at = &d->next;
                         continue;
-                *at = d->next;
-                free(d->name);
-                free(d);
-                return;
+                }
+                *at = draft_free(d);
         }
+}
+
+void drafts_free(FuseFs *fs)
+{
+        while (fs->drafts)
+                fs->drafts = draft_free(fs->drafts);
 }
 
 /* True: answered. */

@@ -19,6 +19,7 @@ struct Draft {
         int64_t mtime;
         uint64_t ino; /* once it is in the tree; 0: not yet */
         uint32_t generation;
+        bool is_closed; /* kept for the kernel's sake alone */
 };
 
 #define LOOKUPS_MAX 64u
@@ -128,6 +129,7 @@ uint64_t draft_id_of(FuseFs *fs, const Node *n);
 void draft_is_made(FuseFs *fs, uint64_t id, const Node *n);
 int draft_attr(FuseFs *fs, const Draft *d, struct stat *st);
 void draft_release(FuseFs *fs, uint64_t id);
+void drafts_free(FuseFs *fs);
 bool draft_create(fuse_req_t req, FuseFs *fs, uint64_t dir, const char *name, struct fuse_file_info *fi);
 void draft_make(fuse_req_t req, FuseFs *fs, const Draft *d);
 

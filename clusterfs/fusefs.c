@@ -208,8 +208,7 @@ FuseFs *fusefs_free(FuseFs *fs)
                 fs->handles = h->next;
                 (void) handle_unref(h);
         }
-        while (fs->drafts)
-                draft_release(fs, fs->drafts->id);
+        drafts_free(fs);
         (void) sd_event_unref(fs->event);
         free(fs);
         return NULL;

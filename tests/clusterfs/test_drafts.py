@@ -98,6 +98,37 @@ class Drafts(ClusterCase):
         os.close(fd)
         wait_until("there", lambda: os.path.getsize(c[1].path("priv/draft")) == 10)
 
+    def test_what_was_a_draft_is_the_file_it_became(self):
+        """Its id outlives its closing for a while: whatever is done next, by name or through a descriptor that stays open, is to that file."""
+        c = self.c
+        os.makedirs(c[0].path("drafts"), exist_ok=True)
+        path = lambda i: c[0].path(f"drafts/many{i}")
+        fd = os.open(path(0), CREATE)
+        number = os.fstat(fd).st_ino
+        os.write(fd, b"0")
+        os.close(fd)
+        assert os.stat(path(0)).st_ino == number
+        again = os.open(path(0), os.O_WRONLY)
+        gone = os.open(path(0), os.O_RDONLY)
+        for i in range(1, 60):
+            put(path(i), f"{i}")
+            os.rename(path(i), path(i) + ".moved")
+            put(path(i), f"again {i}")
+        assert os.fstat(again).st_ino == number
+        os.write(again, b"00")
+        os.close(again)
+        for i in range(60):
+            assert get(path(i)) == (f"again {i}" if i else "00"), i
+            assert i == 0 or get(path(i) + ".moved") == f"{i}", i
+            wait_until("the same on another node", lambda i=i: get(c[1].path(f"drafts/many{i}")) == get(path(i)))
+        os.unlink(path(0))
+        assert os.read(gone, 9) == b"0" and not os.path.exists(path(0))
+        os.close(gone)
+        os.unlink(path(59))
+        assert is_errno(lambda: os.utime(path(59)), errno.ENOENT)
+        put(path(59), "new")
+        assert get(path(59)) == "new" and get(path(59) + ".moved") == "59"
+
     def test_two_nodes_create_one_name(self):
         c = self.c
         os.makedirs(c[0].path("drafts"), exist_ok=True)
