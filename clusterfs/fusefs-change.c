@@ -127,6 +127,16 @@ static void reply_draft(Request *q, int result)
         (void) fuse_reply_entry(q->req, &e);
 }
 
+/* The kernel has not made this change itself: what it knows of the file is old. */
+static void reply_ioctl(Request *q, uint64_t ino)
+{
+        const Node *n = tree_find(fusefs_tree(q->fs), ino);
+
+        if (n)
+                (void) fuse_lowlevel_notify_inval_inode(q->fs->session, fusefs_id(q->fs, n), -1, 0);
+        (void) fuse_reply_ioctl(q->req, 0, NULL, 0);
+}
+
 static void on_done(void *userdata, int result, uint64_t ino)
 {
         Request *q = userdata;
@@ -167,7 +177,7 @@ static void on_done(void *userdata, int result, uint64_t ino)
         else if (result < 0 || q->reply == REPLY_ERROR || q->reply == REPLY_FLUSH)
                 (void) (q->req ? fuse_reply_err(q->req, -result) : 0);
         else if (q->reply == REPLY_IOCTL)
-                (void) fuse_reply_ioctl(q->req, 0, NULL, 0);
+                reply_ioctl(q, ino);
         else if (q->reply == REPLY_ENTRY)
                 reply_entry(q, ino);
         else if (fusefs_attr(q->fs, q->ino, fuse_req_ctx(q->req)->pid, &st) < 0)
@@ -281,46 +291,78 @@ void fusefs_do_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
                 request_submit(q, &op);
 }
 
-/* The one that is known: a file is put in another one's place, or removed, if a lock is still the one it was. */
+static void submit_ioctl(fuse_req_t req, Op *op)
+{
+        Request *q = request_new(req, REPLY_IOCTL);
+
+        if (q)
+                request_submit(q, op);
+}
+
+/* A file is put in another one's place, or removed. */
+static void ioctl_by_name(fuse_req_t req, fuse_ino_t dir, Op *op, const FenceCall *call)
+{
+        if (!is_name(call->to) || (call->from[0] && !is_name(call->from))) {
+                (void) fuse_reply_err(req, EINVAL);
+                return;
+        }
+        op->type = call->from[0] ? OP_RENAME : OP_UNLINK;
+        op->name = call->from[0] ? call->from : call->to;
+        op->name_len = strlen(op->name);
+        if (refuse_name(req, dir, op->name, EACCES, &op->ino))
+                return;
+        if (op->type == OP_RENAME) {
+                op->name2 = call->to;
+                op->name2_len = strlen(op->name2);
+                if (refuse_name(req, dir, op->name2, EACCES, &op->ino2))
+                        return;
+        }
+        submit_ioctl(req, op);
+}
+
+static void ioctl_put(fuse_req_t req, fuse_ino_t dir, Op *op, const FencePut *call)
+{
+        if (!is_name(call->name) || call->len > sizeof(call->data)) {
+                (void) fuse_reply_err(req, EINVAL);
+                return;
+        }
+        op->type = OP_PUT;
+        op->name = call->name;
+        op->name_len = strlen(op->name);
+        op->data = call->data;
+        op->data_len = call->len;
+        if (!refuse_name(req, dir, op->name, EACCES, &op->ino))
+                submit_ioctl(req, op);
+}
+
+/* Two are known, of storaged/base/fence.h: what they change is changed if a lock is still the one it was. */
 void fusefs_do_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi, unsigned flags,
                      const void *in, size_t in_len, size_t out_max)
 {
         FuseFs *fs = fusefs_of(req);
+        bool is_put = cmd == FENCE_PUT_IOCTL;
         const FenceCall *call = in;
-        Op op = { .type = OP_UNLINK, .flags = OP_FENCED };
+        const FencePut *put = in;
+        Op op = { .flags = OP_FENCED };
         const Node *lock;
-        Request *q;
 
         (void) arg, (void) fi, (void) out_max;
-        if (cmd != FENCE_IOCTL || !(flags & FUSE_IOCTL_DIR) || in_len != sizeof(*call) ||
+        if ((!is_put && cmd != FENCE_IOCTL) || !(flags & FUSE_IOCTL_DIR) ||
+            in_len != (is_put ? sizeof(*put) : sizeof(*call)) ||
             !(engine_is_local(fs->engine) || engine_wire(fs->engine) >= OP_FENCED_VERSION)) {
                 (void) fuse_reply_err(req, ENOTTY);
                 return;
         }
-        if (fuse_req_ctx(req)->uid != 0 || !is_name(call->to) || (call->from[0] && !is_name(call->from))) {
-                (void) fuse_reply_err(req, fuse_req_ctx(req)->uid != 0 ? EPERM : EINVAL);
-                return;
-        }
-        lock = fusefs_node(fs, call->lock);
-        if (!lock) {
-                (void) fuse_reply_err(req, ESTALE);
+        lock = fusefs_node(fs, is_put ? put->lock : call->lock);
+        if (fuse_req_ctx(req)->uid != 0 || !lock) {
+                (void) fuse_reply_err(req, lock ? EPERM : ESTALE);
                 return;
         }
         op.lock = lock->ino;
-        op.name = call->to;
-        if (call->from[0]) {
-                op.type = OP_RENAME;
-                op.name = call->from;
-                op.name2 = call->to;
-                op.name2_len = strlen(op.name2);
-        }
-        op.name_len = strlen(op.name);
-        if (refuse_name(req, ino, op.name, EACCES, &op.ino) ||
-            (op.name2 && refuse_name(req, ino, op.name2, EACCES, &op.ino2)))
-                return;
-        q = request_new(req, REPLY_IOCTL);
-        if (q)
-                request_submit(q, &op);
+        if (is_put)
+                ioctl_put(req, ino, &op, put);
+        else
+                ioctl_by_name(req, ino, &op, call);
 }
 
 void fusefs_do_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)

@@ -21,7 +21,7 @@ bool op_name_is_valid(const char *name, size_t len)
 
 bool op_is_fenced(const Op *op)
 {
-        return (op->type == OP_RENAME || op->type == OP_UNLINK) && op->flags & OP_FENCED;
+        return (op->type == OP_RENAME || op->type == OP_UNLINK || op->type == OP_PUT) && op->flags & OP_FENCED;
 }
 
 uint16_t op_version(const Op *op)

@@ -35,7 +35,7 @@ enum {
         OP_APPEND = 1 << 1,    /* WRITE: data goes behind what is there */
         OP_NOREPLACE = 1 << 2, /* RENAME: fail if the target exists */
         OP_NAMED = 1 << 3,     /* WRITE: ino2 = parent, name; -ESTALE unless that is the file's name. */
-        OP_FENCED = 1 << 4,    /* RENAME, UNLINK: -ESTALE unless there is a lock of the number `lock` */
+        OP_FENCED = 1 << 4,    /* RENAME, UNLINK, PUT: -ESTALE unless there is a lock of the number `lock` */
 };
 
 typedef struct OpExtent {

@@ -41,41 +41,62 @@ static bool is_beside(const Fence *f, int dir)
                makedev(st.stx_dev_major, st.stx_dev_minor) == f->id.dev;
 }
 
+static const char *name_of(const char *path)
+{
+        const char *name = strrchr(path, '/');
+
+        return name ? name + 1 : path;
+}
+
 /* The file system's own answer; -ENOTTY: it gives none. Whoever looked at the lock before has been stopped here. */
-static int ask(const Fence *f, const char *from, const char *path)
+static int ask(const Fence *f, const char *path, unsigned long request, const void *call)
 {
         AUTO(freep) char *copy = strdup(path);
         AUTO(closep) int dir = -EBADF;
-        const char *name = strrchr(path, '/');
-        FenceCall call = { .lock = f->id.ino };
-        int r;
+        int r = fault_point("fence.before-change");
 
         if (!copy)
                 return -ENOMEM;
-        r = fault_point("fence.before-change");
         if (r < 0)
                 return r;
-        name = name ? name + 1 : path;
-        if (snprintf(call.from, sizeof(call.from), "%s", from) >= (int) sizeof(call.from) ||
-            snprintf(call.to, sizeof(call.to), "%s", name) >= (int) sizeof(call.to))
-                return -ENAMETOOLONG;
         dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir < 0)
                 return -errno;
         if (!is_beside(f, dir))
                 return -ENOTTY;
-        if (ioctl(dir, FENCE_IOCTL, &call) == 0)
+        if (ioctl(dir, request, call) == 0)
                 return 0;
         return errno == ENOSYS || errno == EOPNOTSUPP ? -ENOTTY : -errno;
 }
 
+static int ask_by_name(const Fence *f, const char *from, const char *path)
+{
+        FenceCall call = { .lock = f->id.ino };
+
+        if (snprintf(call.from, sizeof(call.from), "%s", from) >= (int) sizeof(call.from) ||
+            snprintf(call.to, sizeof(call.to), "%s", name_of(path)) >= (int) sizeof(call.to))
+                return -ENAMETOOLONG;
+        return ask(f, path, FENCE_IOCTL, &call);
+}
+
+int fence_put(const Fence *f, const char *path, const void *data, size_t len)
+{
+        FencePut call = { .lock = f ? f->id.ino : 0, .len = (uint32_t) len };
+
+        if (!f || !f->path || len > sizeof(call.data))
+                return -ENOTTY;
+        if (snprintf(call.name, sizeof(call.name), "%s", name_of(path)) >= (int) sizeof(call.name))
+                return -ENAMETOOLONG;
+        (void) memcpy(call.data, data, len);
+        return ask(f, path, FENCE_PUT_IOCTL, &call);
+}
+
 int fence_rename(const Fence *f, const char *from, const char *to)
 {
-        const char *name = strrchr(from, '/');
         int r = 0;
 
         if (f && f->path) {
-                r = ask(f, name ? name + 1 : from, to);
+                r = ask_by_name(f, name_of(from), to);
                 if (r != -ENOTTY)
                         return r;
                 r = fence_check(f);
@@ -90,7 +111,7 @@ int fence_unlink(const Fence *f, const char *path)
         int r = 0;
 
         if (f && f->path) {
-                r = ask(f, "", path);
+                r = ask_by_name(f, "", path);
                 if (r != -ENOTTY)
                         return r;
                 r = fence_check(f);

@@ -135,8 +135,10 @@ int fs_plain_write(const char *path, const void *data, size_t len, mode_t mode, 
 {
         AUTO(freep) char *tmp = NULL;
         AUTO(closep) int fd = -EBADF;
-        int r;
+        int r = is_left && *is_left ? -ECANCELED : fence_put(fence, path, data, len);
 
+        if (r != -ENOTTY)
+                return r;
         r = temporary_name(path, &tmp);
         if (r < 0)
                 return r;

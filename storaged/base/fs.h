@@ -24,7 +24,10 @@ typedef struct FsSeen {
 int fs_read_file(const char *path, size_t max, char **ret, size_t *ret_len);
 /* Temporary file beside it, fsync, rename, fsync of the directory: old or new content, never a mix. */
 int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode);
-/* The same under a lock, which is given up (-ESTALE: the file is as it was) if it is another one's by then. */
+/*
+ * The same under a lock: -ESTALE, the file is as it was, if that is another one's by then. On clusterfs a small file is
+ * written by one change (fence_put()), not by a temporary.
+ */
 int fs_write_fenced(const char *path, const void *data, size_t len, mode_t mode, const Fence *fence);
 /* Writes all of it, also when interrupted. */
 int fs_write_all(int fd, const void *data, size_t len);

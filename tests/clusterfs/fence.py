@@ -9,23 +9,35 @@ import errno
 import fcntl
 import json
 import os
+import random
 import select
 import struct
 import sys
 import time
 
 CALL = struct.Struct("=Q256s256s")
+PUT = struct.Struct("=Q256sI8192s4x")
 IOCTL = 1 << 30 | CALL.size << 16 | 0xcf << 8 | 1  # _IOW(0xcf, 1, FenceCall)
+PUT_IOCTL = 1 << 30 | PUT.size << 16 | 0xcf << 8 | 2  # _IOW(0xcf, 2, FencePut)
 PATIENCE = 0.2  # a lock that stands for so long is taken away, as the 120 s of its life do
+
+
+def ask(name, request, call):
+    fd = os.open(os.path.dirname(name), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(fd, request, bytearray(call))  # Python takes larger ones only if it may write to them
+    finally:
+        os.close(fd)
 
 
 def fenced(lock, name, source=""):
     """Puts `source` in the place of `name`, or removes `name`: if `lock` (its st_ino) is still there."""
-    fd = os.open(os.path.dirname(name), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.ioctl(fd, IOCTL, CALL.pack(lock, os.path.basename(source).encode(), os.path.basename(name).encode()))
-    finally:
-        os.close(fd)
+    ask(name, IOCTL, CALL.pack(lock, os.path.basename(source).encode(), os.path.basename(name).encode()))
+
+
+def put(lock, name, text):
+    """As commit(), in one change."""
+    ask(name, PUT_IOCTL, PUT.pack(lock, os.path.basename(name).encode(), len(text), text.encode()))
 
 
 def commit(lock, name, text):
@@ -73,7 +85,7 @@ def add_one(top, name, mark):
         before = f.read()
     after, result = f"{int(before.split()[0]) + 1} {mark}", 0
     try:
-        commit(held, path, after)
+        random.choice((commit, put))(held, path, after)
         os.rmdir(lock)
     except OSError as e:
         result = e.errno
@@ -91,4 +103,4 @@ def main():
 if __name__ == "__main__":
     main()
 
-__all__ = ["fenced", "commit", "ident", "errno"]
+__all__ = ["fenced", "commit", "put", "ident", "errno"]

@@ -68,12 +68,36 @@ class Fence(ClusterCase):
         assert is_errno(lambda: fence.fenced(lock, one.path("one")), errno.ESTALE)
         self.everywhere("one", "third")
 
+    def test_content_is_put_in_one_change(self):
+        one, two = self.c[0], self.c[1]
+        lock = self.lock(one)
+        fence.put(lock, one.path("put"), "first")
+        with open(two.path("put") if os.path.exists(two.path("put")) else one.path("put")) as open_before:
+            os.mkdir(one.path("begin"))
+            for text in ("second, longer", "3rd", "", "x" * 8192):
+                fence.put(lock, one.path("put"), text)
+                assert os.stat(one.path("put")).st_size == len(text)
+                assert get(one.path("put")) == text
+            os.mkdir(one.path("end"))
+            assert fence.ident(one.path("end")) == fence.ident(one.path("begin")) + 5, "the number of an object is that of its change"
+            self.everywhere("put", "x" * 8192)
+            assert open_before.read() == "first"
+        assert is_errno(lambda: fence.put(lock, one.path("priv"), "x"), errno.EISDIR)
+        assert is_errno(lambda: fence.put(lock, one.path(".members"), "x"), errno.EACCES)
+        assert is_errno(lambda: fence.put(lock, one.path("no/such"), "x"), errno.ENOENT)
+        os.rmdir(one.path("priv/lock/one"))
+        assert is_errno(lambda: fence.put(lock, one.path("put"), "late"), errno.ESTALE)
+        assert is_errno(lambda: fence.put(lock, one.path("fresh"), "late"), errno.ESTALE)
+        assert not os.path.exists(one.path("fresh"))
+        self.everywhere("put", "x" * 8192)
+
     def test_only_for_root(self):
         one = self.c[0]
         lock = self.lock(one)
         put(one.path("one"), "first")
-        code = f"import sys; sys.path.insert(0, {os.path.dirname(fence.__file__)!r}); import fence; fence.fenced({lock}, {one.path('one')!r})"
-        got = subprocess.run([sys.executable, "-c", f"import os; os.setuid(65534)\n{code}"], capture_output=True, text=True, check=False)
+        code = (f"import os, sys; sys.path.insert(0, {os.path.dirname(fence.__file__)!r}); import fence; os.setuid(65534); "
+                f"fence.fenced({lock}, {one.path('one')!r})")
+        got = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert got.returncode != 0 and ("PermissionError" in got.stderr), got.stderr
         self.everywhere("one", "first")
         self.free()
@@ -84,6 +108,7 @@ class Fence(ClusterCase):
         lock = self.lock(one)
         self.taken_over(two, "one", "of n2")
         assert is_errno(lambda: fence.commit(lock, one.path("one"), "late"), errno.ESTALE)
+        assert is_errno(lambda: fence.put(lock, one.path("one"), "late"), errno.ESTALE)
         assert is_errno(lambda: fence.fenced(lock, one.path("one")), errno.ESTALE)
         self.everywhere("one", "of n2")
         self.free()
@@ -149,6 +174,7 @@ class Fence(ClusterCase):
             put(one.path("one.tmp"), "second")
             assert is_errno(lambda: fence.fenced(lock, one.path("one"), one.path("one.tmp")), errno.ENOTTY)
             assert is_errno(lambda: fence.fenced(lock, one.path("one")), errno.ENOTTY)
+            assert is_errno(lambda: fence.put(lock, one.path("one"), "second"), errno.ENOTTY)
             self.everywhere("one", "first")
         finally:
             restart()

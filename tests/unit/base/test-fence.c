@@ -139,6 +139,25 @@ static void a_copy_is_one_of_its_own(void **state)
         assert_null(copy.path);
 }
 
+static void what_is_too_large_for_one_call_goes_by_a_temporary(void **state)
+{
+        static char large[FENCE_DATA_MAX + 1], have[sizeof(large) + 1];
+        Fence f = take_lock();
+        size_t len = 0;
+        AUTO(freep) char *text = NULL;
+
+        (void) state;
+        memset(large, 'x', sizeof(large));
+        assert_int_equal(fence_put(&f, file, large, sizeof(large)), -ENOTTY);
+        assert_int_equal(fence_put(&f, file, "x", 1), -ENOTTY); /* no such file system */
+        assert_int_equal(fence_put(FENCE_NONE, file, "x", 1), -ENOTTY);
+        assert_int_equal(fs_exists(file), 0);
+        assert_int_equal(fs_write_fenced(file, large, sizeof(large), 0600, &f), 0);
+        assert_int_equal(fs_read_file(file, sizeof(have), &text, &len), 0);
+        assert_int_equal(len, sizeof(large));
+        assert_int_equal(unlink(file), 0);
+}
+
 static void names_that_are_too_long_are_refused(void **state)
 {
         char name[FENCE_NAME_MAX + 2], path[900];
@@ -149,6 +168,7 @@ static void names_that_are_too_long_are_refused(void **state)
         name[sizeof(name) - 1] = '\0';
         (void) snprintf(path, sizeof(path), "%s/%s", dir, name);
         assert_int_equal(fence_unlink(&f, path), -ENAMETOOLONG);
+        assert_int_equal(fence_put(&f, path, "x", 1), -ENAMETOOLONG);
 }
 
 int main(void)
@@ -159,6 +179,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(after_its_life_nothing_is_changed, setup, teardown),
                 cmocka_unit_test_setup_teardown(no_lock_is_no_hindrance, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_copy_is_one_of_its_own, setup, teardown),
+                cmocka_unit_test_setup_teardown(what_is_too_large_for_one_call_goes_by_a_temporary, setup, teardown),
                 cmocka_unit_test_setup_teardown(names_that_are_too_long_are_refused, setup, teardown),
         };
 

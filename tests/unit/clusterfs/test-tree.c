@@ -401,6 +401,7 @@ static void a_change_under_a_lock_needs_that_lock(void **state)
 {
         Op commit = { .type = OP_RENAME, .flags = OP_FENCED, .ino = 1, .ino2 = 1, .name = "tmp", .name2 = "f" };
         Op removal = { .type = OP_UNLINK, .flags = OP_FENCED, .ino = 1, .name = "f" };
+        Op put = put_op("f", "put");
         Op take = { .type = OP_MKDIR, .name = "l" }, give = { .type = OP_RMDIR, .name = "l" };
         Nodes n;
         uint64_t locks = 0, first;
@@ -414,24 +415,33 @@ static void a_change_under_a_lock_needs_that_lock(void **state)
         assert_int_equal(apply_on_all(&n, put_op("f", "old")), 0);
         assert_int_equal(apply_on_all(&n, put_op("tmp", "new")), 0);
         assert_int_equal(apply_on_all(&n, take), 0);
-        first = commit.lock = ino;
+        first = commit.lock = put.lock = ino;
+        put.flags = OP_FENCED;
         assert_int_equal(apply_on_all(&n, (Op){ .type = OP_UTIME, .ino = first, .mtime = 5 }), 0); /* renewed */
         assert_int_equal(apply_on_all(&n, commit), 0);
         assert_content(n.tree[3], "f", "new");
+        assert_int_equal(apply_on_all(&n, put), 0);
+        assert_content(n.tree[3], "f", "put");
 
         assert_int_equal(apply_on_all(&n, put_op("tmp", "late")), 0);
         assert_int_equal(apply_on_all(&n, give), 0);
         assert_int_equal(apply_on_all(&n, commit), -ESTALE); /* there is none */
+        put.name = "fresh";
+        assert_int_equal(apply_on_all(&n, put), -ESTALE);
         assert_int_equal(apply_on_all(&n, take), 0);
         assert_int_not_equal(ino, first);
         removal.lock = first;
         assert_int_equal(apply_on_all(&n, commit), -ESTALE); /* there is another one */
         assert_int_equal(apply_on_all(&n, removal), -ESTALE);
-        assert_content(n.tree[0], "f", "new");
+        assert_int_equal(apply_on_all(&n, put), -ESTALE);
+        assert_null(tree_resolve(n.tree[0], "fresh"));
+        assert_content(n.tree[0], "f", "put");
         assert_content(n.tree[0], "tmp", "late");
         commit.lock = locks;
         assert_int_equal(apply_on_all(&n, commit), -ESTALE); /* a directory, but no lock */
-        removal.lock = ino;
+        removal.lock = put.lock = ino;
+        assert_int_equal(apply_on_all(&n, put), 0);
+        assert_content(n.tree[0], "fresh", "put");
         assert_int_equal(apply_on_all(&n, removal), 0);
         assert_int_equal(apply_on_all(&n, removal), -ENOENT);
         assert_null(tree_resolve(n.tree[2], "f"));
@@ -458,6 +468,8 @@ static void a_change_under_a_lock_is_of_a_later_version(void **state)
                 assert_int_equal(op_decode(b.data, i, &got), -EPROTO);
         strbuf_deinit(&b);
         op.type = OP_UNLINK;
+        assert_int_equal(op_version(&op), OP_FENCED_VERSION);
+        op.type = OP_PUT;
         assert_int_equal(op_version(&op), OP_FENCED_VERSION);
         op.type = OP_MKDIR; /* it has no such flag */
         assert_int_equal(op_version(&op), 1);
