@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What scenarios about shared volume groups say often; the group and its storage are called ibm."""
 import concurrent.futures
+import contextlib
 import json
 import re
 
@@ -9,6 +10,21 @@ from labkit import node, san
 from laboracle import Oracle
 
 PATHS = "of 4 paths"  # in the refusal of what needs all of them
+
+# Takes LVM's lock on all there is, exclusively, and says so in a file; the kernel takes it back when the program ends.
+_GLOBAL_LOCK = r"""
+import ctypes, signal
+class Status(ctypes.Structure):
+    _fields_ = [("status", ctypes.c_int), ("id", ctypes.c_uint32), ("flags", ctypes.c_char), ("value", ctypes.c_char_p)]
+dlm = ctypes.CDLL("libdlm_lt.so.3", use_errno=True)
+dlm.dlm_open_lockspace.restype = ctypes.c_void_p
+space, status, none = dlm.dlm_open_lockspace(b"lvm_global"), Status(), ctypes.c_void_p()
+assert space, ctypes.get_errno()
+r = dlm.dlm_ls_lock_wait(ctypes.c_void_p(space), 5, ctypes.byref(status), 0, b"GLLK", 4, 0, none, none, none)
+assert r == 0 and status.status == 0, (r, ctypes.get_errno(), status.status)
+open("/run/global-lock", "w").close()
+signal.pause()
+"""
 
 
 class LvmWords:
@@ -56,6 +72,19 @@ class LvmWords:
         status, out = self.on(n, "pvesm status --storage ibm --output-format json", timeout=60)
         row = json.loads(out)[0] if status == 0 and out else {}
         return row.get("state", row.get("status", "active" if row.get("active") else "?")), row.get("reason")
+
+    @contextlib.contextmanager
+    def global_lock(self, n, asks):
+        """The node has LVM's lock on all groups meanwhile; a command that names none is refused it, as the node `asks` shows."""
+        self.must(n, f"rm -f /run/global-lock; cat > /run/global-lock.py; setsid python3 /run/global-lock.py > /run/global-lock.log 2>&1 "
+                     "< /dev/null & echo $! > /run/global-lock.pid", stdin=_GLOBAL_LOCK.encode())
+        try:
+            wait_until(lambda: self.on(n, "test -e /run/global-lock")[0] == 0, "LVM's global lock", 60, 0.1)
+            status, said = self.on(asks, "vgs --config 'global { lvmlockd_lock_retries = 0 }' 2>&1")
+            self.assertEqual((status, "Global lock failed" in said), (5, True), said)
+            yield
+        finally:
+            self.must(n, "kill $(cat /run/global-lock.pid)")
 
     def on_each(self, fn, nodes):
         with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:

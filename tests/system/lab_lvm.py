@@ -54,7 +54,7 @@ class Lvm(LvmWords, Moves, LabCase):
         type(self).seconds = self.on_lun(1, NODES, f"{create} --force 1 --wipe-signature swap")
         self.tell("during", f"create-vg on three nodes took {self.seconds:.1f} s")
         for n in NODES:
-            self.assertIn("dlm", self.must(n, "vgs --noheadings -o vg_lock_type ibm"))
+            self.assertEqual(self.must(n, "vgs --noheadings -o vg_lock_type,vg_autoactivation ibm"), "dlm")
             self.must(n, "test -d /sys/kernel/dlm/lvm_ibm")
         self.refused(2, f"pvesm lun create-vg {OTHER} --vgname ibm --locking dlm", "exists already")
         self.refused(2, create.replace("ibm", "other"), "ibm")
@@ -106,6 +106,11 @@ class Lvm(LvmWords, Moves, LabCase):
         self.assertEqual(self.rows(1), {})
 
     def test_3_a_second_node_is_refused_and_told_who_has_it(self):
+        with self.global_lock(3, asks=1):  # commands that name their group take none but its own lock
+            self.a_second_node_is_refused()
+        self.tell("during", "all of it while node 3 had LVM's global lock")
+
+    def a_second_node_is_refused(self):
         volume = self.alloc(1, 101)
         self.addCleanup(self.free, 1, volume)
         self.must(1, f"pvesm activate {volume}")
@@ -191,6 +196,7 @@ class Lvm(LvmWords, Moves, LabCase):
         self.addCleanup(self.on, 3, "rm -rf /etc/lvm && cp -a /share/lvm.before /etc/lvm")
         self.must(3, "vgchange -aay --sysinit")
         self.assertIn("inner2-data", self.must(3, "dmsetup ls"), "the control: without the guard it is switched on")
+        self.assertEqual(self.active(3), [], "what is shared is not, whoever had it")
         self.must(3, "vgchange -q -an inner2")
         self.assertRegex(self.must(3, "pvesm vg guard", timeout=60), f"left out: /dev/\\S*{OTHER}")
         self.must(3, "mkdir -p /share/kept.3/etc /share/kept.3/var/lib; cp -a /etc/lvm /share/kept.3/etc; cp -a /var/lib/storaged /share/kept.3/var/lib")

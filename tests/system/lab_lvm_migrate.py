@@ -33,7 +33,8 @@ class Deaths(LvmWords, Moves, LabCase):
     @classmethod
     def bring_up(cls):
         told = super().bring_up()
-        cluster.on_all((1, 2, 3), lambda n: cluster.restart_storaged(cls.lab, n, f"--gone-after {GONE_S}"))
+        cls.script(1, f"echo --gone-after {GONE_S} > /share/storaged-options")
+        cluster.on_all((1, 2, 3), lambda n: cluster.restart_storaged(cls.lab, n))
         return told
 
     def setUp(self):
@@ -106,9 +107,10 @@ class Deaths(LvmWords, Moves, LabCase):
         self.tell("during", f"node {victim} ({who}) lost its power when {step}: node {owner} is the only owner after {seconds:.0f} s, nothing lost")
         # A hand-over that nobody has decided ends with its ticket.
         wait_until(lambda: self.on(owner, f"pvesm deactivate {self.volume}", timeout=WAIT_S)[0] == 0, f"node {owner} lets go", 120, 1)
+        begun = time.monotonic()
         self.fault("boot", victim)
-        cluster.restart_storaged(self.lab, victim, f"--gone-after {GONE_S}")
-        wait_until(lambda: self.on(victim, f"pvesm list ibm", timeout=WAIT_S)[0] == 0, f"node {victim} has the storage again", 120, 0.5)
+        wait_until(lambda: self.on(victim, "pvesm list ibm", timeout=WAIT_S)[0] == 0, f"node {victim} has the storage again", 120, 0.5)
+        self.tell("after", f"node {victim} booted and has the storage again after {time.monotonic() - begun:.0f} s; load {os.getloadavg()[0]:.0f}")
 
 
 @only_soak("each node that dies has to boot again")
