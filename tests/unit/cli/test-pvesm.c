@@ -74,18 +74,19 @@ static void answer(int fd, const char *request)
 {
         static const Scripted unknown = { .status = 404, .body = "{\"data\":null,\"message\":\"not in the script\"}" };
         AUTO(strbuf_deinit) StrBuf b = STRBUF_INIT;
-        const Scripted *s;
+        const Scripted *found;
+        Scripted s;
 
         (void) pthread_mutex_lock(&fake.mutex);
         strbuf_addf(&fake.asked, "%s\n", request);
-        s = script_find(request);
+        found = script_find(request);
+        s = found ? *found : unknown; /* a test may end while `then` waits */
         (void) pthread_cond_broadcast(&fake.changed);
         (void) pthread_mutex_unlock(&fake.mutex);
-        s = s ? s : &unknown;
-        if (s->then)
-                s->then(request);
-        strbuf_addf(&b, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nContent-Type: application/json\r\n\r\n%s", s->status,
-                    strlen(s->body), s->body);
+        if (s.then)
+                s.then(request);
+        strbuf_addf(&b, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nContent-Type: application/json\r\n\r\n%s", s.status,
+                    strlen(s.body), s.body);
         (void) fs_write_all(fd, b.data, b.len);
 }
 
@@ -175,6 +176,15 @@ static int setup(void **state)
         return 0;
 }
 
+/* pvesm has left, so each ends. Until then it answers from the test's script, which is on the stack of the test. */
+static void connections_end(void)
+{
+        (void) pthread_mutex_lock(&fake.mutex);
+        while (fake.n_connections > 0)
+                (void) pthread_cond_wait(&fake.changed, &fake.mutex);
+        (void) pthread_mutex_unlock(&fake.mutex);
+}
+
 static int teardown(void **state)
 {
         char path[128];
@@ -183,10 +193,7 @@ static int teardown(void **state)
         (void) shutdown(fake.listen_fd, SHUT_RDWR);
         (void) pthread_join(fake.thread, NULL);
         (void) close(fake.listen_fd);
-        (void) pthread_mutex_lock(&fake.mutex);
-        while (fake.n_connections > 0) /* pvesm has left: each ends; until then it answers from this test's script */
-                (void) pthread_cond_wait(&fake.changed, &fake.mutex);
-        (void) pthread_mutex_unlock(&fake.mutex);
+        connections_end();
         strbuf_deinit(&fake.asked);
         free(result.out);
         free(result.err);
@@ -228,6 +235,7 @@ static void pvesm(const char *word, ...)
         (void) dup2(fileno(out), 1);
         (void) dup2(fileno(err), 2);
         result.rc = cli_main(argc, argv);
+        connections_end();
         (void) fflush(stdout);
         (void) dup2(old_out, 1);
         (void) dup2(old_err, 2);
