@@ -50,6 +50,8 @@ class Frozen(Nodes):
         t.start()
         wait_until(lambda: self.is_frozen(victim) or (not t.is_alive() and not self.records("tickets")), f"{story}: frozen or done", 60, 0.005)
         if not self.is_frozen(victim):
+            self.nodes[victim].stop()
+            self.node(victim)  # it must not freeze in what follows
             self.clear()
             return False
         third = self.do("n3", "activate")  # waits until the frozen one's lock has expired

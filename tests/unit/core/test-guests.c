@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,31 @@ static void other_names_are_passed_over(void **state)
         free(vmids);
 }
 
+static void where_a_guest_is(void **state)
+{
+        Fixture *f = *state;
+        char node[GUEST_NODE_MAX] = "unset", path[512];
+        const char *kind = NULL;
+
+        assert_int_equal(guests_find_node(&f->paths, GUESTS_READ, 100, "a", node, &kind), -ENOENT);
+        make(f, "a/qemu-server", "101.conf");
+        make(f, "b/lxc", "100.conf");
+        assert_int_equal(guests_find_node(&f->paths, GUESTS_READ, 100, "a", node, &kind), 0);
+        assert_string_equal(node, "b");
+        assert_string_equal(kind, "lxc");
+        assert_int_equal(guests_find_node(&f->paths, GUESTS_GLANCE, 101, NULL, node, &kind), 0);
+        assert_string_equal(node, "a");
+        assert_string_equal(kind, "qemu-server");
+        assert_int_equal(guests_find_node(&f->paths, GUESTS_READ, 102, "a", node, &kind), -ENOENT);
+        /* What can't be looked at is not taken for "nowhere". */
+        make(f, "c", NULL);
+        (void) snprintf(path, sizeof(path), "%s/nodes/c/lxc", f->paths.cluster);
+        assert_int_equal(symlink("lxc", path), 0);
+        assert_int_equal(guests_find_node(&f->paths, GUESTS_READ, 102, "a", node, &kind), -ELOOP);
+        assert_int_equal(guests_find_node(&f->paths, GUESTS_READ, 102, "c", node, &kind), -ELOOP);
+        assert_string_equal(node, "a");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -98,6 +124,7 @@ int main(void)
                 TEST(node_without_containers_has_none),
                 TEST(all_nodes_sorted_each_once),
                 TEST(other_names_are_passed_over),
+                TEST(where_a_guest_is),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
