@@ -338,6 +338,11 @@ while usable() != 4:
         self.assertEqual(self.held(), [])
         self.assertEqual(self.must(1, "ls /run/storaged/held"), "")
         self.assertNotIn(wwid, self.must(1, "grep -v '^#' /etc/multipath/wwids; ls /dev/disk/by-id"))
+        # The same LUN comes back: nothing that was late in its going takes it away again.
+        self.fault("lun-add", number, number, 64)
+        self.assertIn(f"n2: new LUN {wwid}", self.must(1, "pvesm lun scan"))
+        row = self.row(wwid, "--fresh")
+        self.assertEqual((row["state"], {n["n_active"] for n in row["nodes"].values()}), ("ok", {4}), row)
 
     def test_removed_by_the_array_first(self):
         number, wwid = self.new_lun()
