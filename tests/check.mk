@@ -4,7 +4,7 @@ FUZZ_READY := $(if $(CLANG),$(FUZZ_BIN))
 RUN_TESTS = STORAGED_MAKE="$(MAKE) ASAN=$(ASAN) SUFFIX=$(SUFFIX) CC=$(CC)" tests/run --build $(B) --lab-jobs $(LAB_JOBS)
 SECONDS ?= 60
 
-.PHONY: check-unit check-system check-fault check-fuzz
+.PHONY: check-unit check-system check-fault check-fuzz soak-tests
 
 check: all test-binaries contract-binaries $(FUZZ_READY) ## all tests; ends with `N passed, N failed, N skipped`
 	$(Q)$(RUN_TESTS) unit contract abi system fault clusterfs fuzz layers lab
@@ -42,9 +42,14 @@ bench: all ## the speed figures: tables, $(B)/bench.json and $(B)/bench-clusterf
 	$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/bench/bench.py
 	$(if $(HAVE_CLUSTERFS),$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/clusterfs/bench.py)
 
-soak: all ## mixed requests for SECONDS=60 (memory, descriptors), then the lab scenarios at their full counts
+soak: all ## mixed requests for SECONDS=60 (memory, descriptors), then all stories at their full counts (hours)
 	$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/bench/soak.py $(SECONDS)
+	$(Q)$(MAKE) --no-print-directory soak-tests
+	$(if $(HAVE_CLUSTERFS),$(Q)$(MAKE) --no-print-directory soak-clusterfs)
 	$(Q)$(MAKE) --no-print-directory soak-lab
+
+soak-tests: all ## the daemon without a lab, at full counts: each kind of message, each step, killed and frozen
+	$(Q)COUNT_SCALE=$(or $(COUNT_SCALE),1) TEST_TIMEOUT=7200 $(RUN_TESTS) system fault
 
 lint: ## formatting, static checks
 	$(Q)./tools/lint
