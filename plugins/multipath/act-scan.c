@@ -214,6 +214,17 @@ static int find_places(Act *a, int sys, ScanList *list)
         return 0;
 }
 
+/*
+ * Whoever waits for this action gives up when nothing is heard for half a minute. Each stage has a deadline below that;
+ * with a host that hangs, their sum has not.
+ */
+static int stage_done(Act *a, int r)
+{
+        if (r >= 0 && a->host->progress(a->host->handle, 0, 0) != 0)
+                return error_set(a->err, -ECANCELED, "stopped");
+        return r;
+}
+
 /* --- numbers that lead elsewhere now */
 
 static int replace_path(Act *a, const char *dev, const char *hctl, json_object *replaced)
@@ -284,7 +295,7 @@ static int find_reused(Act *a, json_object *luns)
                         js_push(gone, json_object_new_string(hctl));
                 else if (disks[i].result == 0 && disks[i].wwid[0] &&
                          strcmp(disks[i].wwid, act_text(asked[i].lun, "wwid")) != 0)
-                        r = replace_path(a, disks[i].dev, hctl, replaced);
+                        r = stage_done(a, replace_path(a, disks[i].dev, hctl, replaced));
         }
         return r;
 }
@@ -302,6 +313,7 @@ int act_settle(Act *a)
                         return error_set(a->err, -ECANCELED, "stopped");
                 (void) usleep(50000);
         }
+        (void) a->host->progress(a->host->handle, 0, 0); /* multipathd has its time, whatever udev took */
         r = daemon_settle(SETTLE_MS, &why);
         if (r == -ENOPKG || r == -ECONNREFUSED)
                 return 0; /* no multipathd: nothing to wait for */
@@ -343,13 +355,13 @@ int act_scan(Act *a)
         if (r >= 0)
                 r = find_places(a, sys, &list);
         if (r >= 0)
-                r = act_scan_write(a, list.items, list.n);
+                r = stage_done(a, act_scan_write(a, list.items, list.n));
         js_int(a->reply, "scans", (int64_t) list.n);
         free(list.items);
         if (r >= 0 && json_object_object_get_ex(before, "luns", &old))
-                r = find_reused(a, old);
+                r = stage_done(a, find_reused(a, old));
         if (r >= 0)
-                r = act_settle(a);
+                r = stage_done(a, act_settle(a));
         if (r >= 0)
                 r = act_collect(a, NULL, false, &after);
         if (r < 0)

@@ -7,6 +7,7 @@ The array is the lab's (iSCSI, four paths to each LUN); what is asserted is what
 import json
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import main, wait_until
@@ -92,6 +93,10 @@ class Luns(LabCase):
         self.must(1, f"vgremove -qy vgfound; pvremove -qy {san.device(number)}; mkfs.ext4 -q {san.device(number)}")
         row = self.row(wwid, "--fresh", n=2)
         self.assertEqual((row["content"], row["signature"]), ("filesystem", "ext4"))
+        table = r"\0\0\2\0\203\0\0\0\1\0\0\0\377\0\0\0" + r"\0" * 48 + r"\125\252"  # one partition of Linux
+        self.must(1, f"wipefs -qa {san.device(number)}; printf '{table}' | dd of={san.device(number)} bs=1 seek=446 conv=fsync status=none")
+        row = self.row(wwid, "--fresh", n=2)
+        self.assertEqual((row["content"], row["signature"]), ("partitions", "dos"))
 
     def test_a_path_that_fails_is_in_the_api_within_a_second(self):
         """From the kernel's event to the answer, measured in the node by one clock."""
@@ -415,11 +420,77 @@ while usable() != 4:
         Luns.next_number += 1
         self.fault("lun-add", number, number, 64)
         self.addCleanup(self.take_away, number)
-        said = self.must(1, f"pvesm lun scan --target {san.TARGET} --lun {number}")
+        said = self.must(1, f"pvesm lun scan --target {san.TARGET} --lun {number} --on n1")
         self.assertIn(f"n1: new LUN {san.wwid(number)}", said)
+        self.assertIn("n2: does not see it", self.row(san.wwid(number))["findings"])
+        self.assertRegex(self.must(1, "pvesm lun list"), rf"(?m)^{san.wwid(number)} .* n1 4/4, n2 -$")
         status, said = self.on(1, "pvesm lun scan --target iqn.2026-01.lab:nobody 2>&1")
         self.assertNotEqual(status, 0)
         self.assertRegex(said, "sees no target 'iqn.2026-01.lab:nobody'")
+
+    @only_soak("the kernel's patience with a disk that does not answer is half a minute")
+    def test_a_host_whose_scan_hangs_is_left_behind(self):
+        """scsi_debug takes commands and answers none: the write to its host's `scan` is in the D state, where no signal reaches it."""
+        number = Luns.next_number
+        Luns.next_number += 1
+        quiet = "/sys/bus/pseudo/drivers/scsi_debug"
+        self.must(1, "modprobe scsi_debug dev_size_mb=8; udevadm settle -t 60")
+        self.addCleanup(self.on, 1, f"echo 0 > {quiet}/opts; multipath -f $(ls /dev/disk/by-id | sed -n 's/^dm-uuid-mpath-\\(353333.*\\)/\\1/p'); modprobe -r scsi_debug")
+        host = self.must(1, "ls -d /sys/bus/pseudo/devices/adapter0/host*").rpartition("/")[2]
+        self.fault("lun-add", number, number, 64)
+        self.addCleanup(self.take_away, number)
+        self.addCleanup(self.on, 1, f"echo 0 > {quiet}/opts")
+        self.must(1, f"echo 1 > {quiet}/every_nth; echo 4 > {quiet}/opts")  # from now on each command is lost
+        begin = time.monotonic()
+        self.must(1, "pvesm lun scan > /tmp/scan.out 2>&1 & echo $! > /tmp/scan.pid")
+        stuck = "for p in /proc/[0-9]*; do grep -q '^State:.D' $p/status 2> /dev/null && grep -qz storaged-worker $p/cmdline && echo ${p#/proc/}; done || true"
+        wait_until(lambda: self.must(1, stuck), "a child of the worker in the D state", 60, 0.2)
+        pid = self.must(1, stuck).split()[0]
+        self.tell("during", f"process {pid}: {self.must(1, f'grep State: /proc/{pid}/status; cat /proc/{pid}/wchan')}")
+        # Nobody else waits for it: not the daemon, not the LUNs of the others, not the other node.
+        for n in NODES:
+            self.must(n, "timeout 20 pvesm status")
+            self.assertEqual(self.row(san.wwid(1), n=n)["state"], "ok")
+        wait_until(lambda: self.on(1, "kill -0 $(cat /tmp/scan.pid)")[0] != 0, "the scan to end", 120, 0.5)
+        seconds = time.monotonic() - begin
+        said = self.must(1, "cat /tmp/scan.out")
+        self.assertRegex(said, f"n1: not scanned: '- - -' to /sys/class/scsi_host/{host}/scan: has not come back, it was left behind")
+        for n in NODES:
+            self.assertIn(f"n{n}: new LUN {san.wwid(number)}", said, "found over the hosts that answer")
+        self.must(1, f"echo 0 > {quiet}/opts")
+        wait_until(lambda: self.on(1, f"test -e /proc/{pid}")[0] != 0, "the kernel to let go of what was left behind", 300, 1)
+        self.tell("after", f"the scan ended after {seconds:.0f} s and found LUN {number} on both nodes; {host} was left behind, and gone later")
+
+    @only_soak("strace looks at all that is written and told")
+    def test_what_is_never_done(self):
+        """A scan, a resize, a removal: no host's loop is initialised, no configuration read again, no map made anew by force."""
+        number = Luns.next_number
+        Luns.next_number += 1
+        watch = "setsid strace -f -qq -s 200 -e trace={what} -p {pid} -o {file} > /dev/null 2>&1 < /dev/null & " \
+                "until grep -q TracerPid:.[1-9] /proc/{pid}/status; do sleep 0.1; done"
+        self.must(1, watch.format(what="openat,execve,write,sendto", pid="$(cat /run/storaged.pid)", file="/run/storaged.strace"))
+        self.must(1, watch.format(what="read,recvfrom,recvmsg", pid="$(pidof multipathd)", file="/run/multipathd.strace"))
+        self.addCleanup(self.on, 1, "pkill -x strace; rm -f /run/*.strace")
+        self.must(1, "for p in $(pgrep -x storaged-worker); do kill $p; done")  # the next ones are looked at from their start
+        self.fault("lun-add", number, number, 64)
+        self.addCleanup(self.take_away, number)
+        wwid = san.wwid(number)
+        self.assertIn(f"n1: new LUN {wwid}", self.must(1, "pvesm lun scan", timeout=300))
+        self.fault("lun-resize", number, 96)
+        self.assertIn("96M, 64M before", self.must(1, f"pvesm lun resize {wwid}", timeout=300))
+        self.must(1, f"pvesm lun remove {wwid}", timeout=300)
+        self.fault("lun-remove", number)
+        self.assertIn("gone from all nodes", self.must(1, f"pvesm lun remove {wwid}", timeout=300))
+        written = set(self.must(1, r"grep -oE 'openat\([^,]*, \"/sys/[^\"]*\", O_(WRONLY|RDWR)' /run/storaged.strace | grep -o '/sys/[^\"]*' | sort -u").split())
+        self.assertTrue(any(w.endswith("/scan") for w in written), "strace has seen the scan")
+        self.assertEqual({w.rpartition("/")[2] for w in written} - {"scan", "delete", "rescan"}, set(), written)
+        told = self.must(1, r"grep -oE '\"(add|del|remove|reconfigure|resize|switch|fail|reinstate|restore|disable|force|suspend|resume|show|list)[^\"]*' "
+                            "/run/multipathd.strace | sort | uniq -c")
+        self.assertIn("resize map", told, "strace has seen what multipathd was told")
+        self.assertNotIn("reconfigure", told)
+        run = self.must(1, "grep -oE 'execve\\(\"[^\"]*multipath\"[^)]*' /run/storaged.strace || true")
+        self.assertNotRegex(run, r'"-[a-zA-Z]*r')
+        self.tell("seen", f"written: {len(written)} files of sysfs, all scan, delete or rescan; told: {' '.join(told.split())}")
 
 
 if __name__ == "__main__":
