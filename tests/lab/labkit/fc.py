@@ -34,6 +34,7 @@ CARDS = (0, 1)
 PORTS = tuple(f"{m}.{k}" for m in MACHINES for k in CARDS)
 PATHS = len(CARDS) ** 2
 LUNS = {0: 1024, 1: 1024}  # number: MB, as the saved SAN has them
+SLOTS = (1, 2)  # of a node, for what is plugged in while it runs (labkit/sas.py)
 MEMORY = {ARRAY: 384, "n1": 512, "n2": 512}  # MB
 DISK_GB = 1024  # of the array, sparse: its slots of 64 GB (fc/guest/target)
 KEPT_DAYS = 3  # a saved SAN that nobody uses; it has 350 MB
@@ -128,6 +129,9 @@ def devices(name, places):
         port = f"{name}.{card}"
         argv += ["-netdev", f"stream,id=fc{card},server=off,addr.type=unix,addr.path={places.folder}/{port}.port",
                  "-device", f"virtio-net-pci,id=card{card},netdev=fc{card},mac={mac(port)},speed=10000,duplex=full,romfile="]
+    if name != ARRAY:
+        for slot in SLOTS:
+            argv += ["-device", f"pcie-root-port,id=slot{slot},chassis={slot},slot={slot}"]
     return argv
 
 
