@@ -45,7 +45,6 @@ bench: all ## the speed figures: tables, $(B)/bench.json and $(B)/bench-clusterf
 soak: all ## mixed requests for SECONDS=60 (memory, descriptors), then all stories at their full counts (hours)
 	$(Q)STORAGED_BUILD=$(B) /usr/bin/python3 tests/bench/soak.py $(SECONDS)
 	$(Q)$(MAKE) --no-print-directory soak-tests
-	$(if $(HAVE_CLUSTERFS),$(Q)$(MAKE) --no-print-directory soak-clusterfs)
 	$(Q)$(MAKE) --no-print-directory soak-lab
 
 soak-tests: all ## the daemon without a lab, at full counts: each kind of message, each step, killed and frozen
