@@ -15,16 +15,6 @@
 
 #include "wire/uevent.h"
 
-static void try_identify(const uint8_t *data, size_t size)
-{
-        uint8_t page[IDENTIFY_SIZE] = { 0 };
-        uint64_t bytes = 0;
-
-        memcpy(page, data, size < sizeof(page) ? size : sizeof(page));
-        if (identify_parse(page, &bytes) == 0 && (bytes == 0 || bytes % 512 != 0))
-                abort();
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef struct Disk {
