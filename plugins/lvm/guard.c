@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common-lvm/dm.h"
+#include "lvm/dlm.h"
 #include "lvm/host-lvm.h"
 
 #define RULES "rules.d/57-storaged-dm.rules"
@@ -288,6 +289,12 @@ static size_t check_seen(const HostPvs *all, json_object *rows)
         return n;
 }
 
+static void add_stopped(void *userdata, const char *lockspace, const char *why)
+{
+        row(userdata, "error", "DLM_STOPPED", lockspace, DLM_ACTION,
+            "DLM's lockspace %s %s: until then every LVM command on its volume group waits", lockspace, why);
+}
+
 static int act_doctor(const struct storaged_host *host, json_object *rows, struct storaged_error *err)
 {
         __attribute__((cleanup(host_pvs_deinit))) HostPvs all = { 0 };
@@ -295,6 +302,8 @@ static int act_doctor(const struct storaged_host *host, json_object *rows, struc
         HostLvm h;
         int r = 0;
 
+        if (!host->root[0] && dlm_each_stopped(add_stopped, rows))
+                return 0; /* LVM would wait, too */
         host_lvm_read(host, &h);
         if (h.error[0])
                 row(rows, "warning", "LVM_CONFIG", NULL, "correct the file", "%s", h.error);

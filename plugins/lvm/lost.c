@@ -13,10 +13,17 @@
 
 #include "lvm/cutoff.h"
 #include "common-lvm/lockd.h"
+#include "lvm/dlm.h"
 #include "lvm/lvmlocal.h"
 
 #define ACTION "stop the guests that have them open and deactivate them; then activate them again"
 #define NO_LOCKD "systemctl start lvmlockd; by hand: lvmlockd --adopt 1"
+
+/* The lockspaces of a group, as lvmlockd names them: its own, and that of LVM's global lock. */
+typedef struct Stopped {
+        char own[128];
+        char summary[512];
+} Stopped;
 
 typedef struct Count {
         size_t n_active, n_lost;
@@ -73,6 +80,25 @@ static bool lacks_lockd(const Lvm *l)
         return vg_is_shared(&l->state) && !lockd_is_running();
 }
 
+static void note_stopped(void *userdata, const char *lockspace, const char *why)
+{
+        Stopped *s = userdata;
+
+        if (strcmp(lockspace, s->own) == 0 || strcmp(lockspace, "lvm_global") == 0)
+                (void) snprintf(s->summary, sizeof(s->summary),
+                                "DLM's lockspace %s %s: what is active goes on, everything else waits until then",
+                                lockspace, why);
+}
+
+/* ret->summary: "", or why nobody gets a lock now. */
+static void find_stopped(const Lvm *l, Stopped *ret)
+{
+        ret->summary[0] = '\0';
+        (void) snprintf(ret->own, sizeof(ret->own), "lvm_%s", l->vg);
+        if (vg_is_shared(&l->state) && strcmp(l->state.lock_type, "dlm") == 0)
+                (void) dlm_each_stopped(note_stopped, ret);
+}
+
 void lost_tell(Lvm *l, char *ret, size_t size)
 {
         Count c = count(l);
@@ -94,6 +120,7 @@ int lost_find(Lvm *l, storaged_finding_fn fn, void *userdata)
         char summary[512];
         struct storaged_finding f = { .size = sizeof(f), .severity = "error", .summary = summary };
         Count c = count(l);
+        Stopped stopped;
         int r = 0;
 
         if (c.n_lost > 0) {
@@ -115,6 +142,14 @@ int lost_find(Lvm *l, storaged_finding_fn fn, void *userdata)
                 f.code = "NO_LVMLOCKD";
                 f.action = NO_LOCKD;
                 r = fn(userdata, &f);
+        }
+        find_stopped(l, &stopped);
+        if (r == 0 && stopped.summary[0]) {
+                f.code = "DLM_STOPPED";
+                f.summary = stopped.summary;
+                f.action = DLM_ACTION;
+                r = fn(userdata, &f);
+                f.summary = summary;
         }
         if (r == 0 && is_unguarded(l)) {
                 (void) snprintf(summary, sizeof(summary),

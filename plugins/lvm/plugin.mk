@@ -1,6 +1,6 @@
 # LVM in process: liblvm2cmd (GPL-2.0-only) is linked by the types lvm and lvmthin and nowhere else; docs/decisions/0015.
 LVM_LIBS := -llvm2cmd -ldevmapper -ljson-c -lblkid
-lvm_LIBS = $(LVM_LIBS)
+lvm_LIBS = $(LVM_LIBS) -ldlmcontrol
 $(B)/plugins/lvm.so: $(B)/liblvmcommon.a
 
 # What sanlock runs when leases are lost; decision 0021.

@@ -121,6 +121,28 @@ class Dlm(Deaths):
     def test_a_node_dies_on_the_way(self):
         self.nodes_die_on_the_way()
 
+    def stopped(self, n):
+        rows = json.loads(self.on(n, "pvesm doctor --output-format json", timeout=120)[1])
+        return [row["summary"] for row in rows if row["code"] == "DLM_STOPPED"]
+
+    def test_b_locks_that_stand_still_are_named(self):
+        """A node alone, and one that has come back without having been fenced: LVM waits for ever, and the doctor says for what."""
+        self.assertEqual([self.stopped(n) for n in (1, 2, 3)], [[], [], []])
+        self.fault("split", "1,2", "3")
+        self.addCleanup(self.fault, "heal")
+        wait_until(lambda: self.stopped(3), "node 3 has no quorum", 120, 0.5)
+        alone = self.stopped(3)
+        self.assertTrue(all("quorum" in s or "messages" in s for s in alone), alone)
+        self.assertIn("lvm_ibm", " ".join(alone))
+        self.fault("heal")
+        wait_until(lambda: self.on(1, "corosync-quorumtool -s | grep -q 'Nodes: *3'")[0] == 0, "one membership again", 60, 0.5)
+        told = {n: self.stopped(n) for n in (1, 2, 3)}
+        self.tell("during", f"node 3 alone: {alone[0]}; together again: {told}")
+        self.fault("power-cut", 3)
+        wait_until(lambda: not self.stopped(1) and not self.stopped(2), "the others have their locks again", 120, 0.5)
+        self.fault("boot", 3)
+        wait_until(lambda: self.on(3, "pvesm list ibm", timeout=WAIT_S)[0] == 0, "node 3 has the storage again", 120, 0.5)
+
 
 @only_soak("each node that dies has to boot again, and the others wait until its leases are over")
 class Sanlock(Deaths):
