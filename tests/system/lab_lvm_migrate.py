@@ -23,6 +23,8 @@ GONE_S = 10  # seconds until a node counts as gone; the product's own figure wou
 # Who dies, and at which step of a migration; each comes once before any comes again.
 DEATHS = [(who, step) for who in ("source", "target") for step in ("prepared", "activated", "moving", "committed")]
 
+MOVES_TO_DEATH = 4
+
 WAIT_S = 300  # a storage's lock that a node held when it died lives for two minutes (Proxmox VE's rule), and all wait for it
 
 
@@ -53,6 +55,37 @@ class Deaths(LvmWords, Moves, LabCase):
         for i in range(count):
             case = random.Random(f"{seed}-{i // len(DEATHS)}").sample(DEATHS, len(DEATHS))[i % len(DEATHS)]
             self.die_on_the_way(random.Random(f"{seed}-{i}"), i, *case, f"SEED={seed}, {i + 1} of {count}")
+
+    def moves_and_deaths(self):
+        """As clusters live: a guest moves back and forth, and every now and then a node dies on such a way."""
+        seed, count = os.environ.get("SEED", str(os.getpid())), scaled(50)
+        self.activations, guest = [], None
+        deaths = [i for i in range(count) if i % MOVES_TO_DEATH == MOVES_TO_DEATH - 1]
+        for i in range(count):
+            rng, which = random.Random(f"{seed}-{i}"), f"SEED={seed}, {i + 1} of {count}"
+            if i in deaths:
+                self.end_well(guest)
+                guest = self.die_on_the_way(rng, i, *rng.choice(DEATHS), which)
+                continue
+            if not guest:
+                guest = Counter(self.lab, f"moving{i}", self.path, port=4600 + i)
+                self.pvesm(1, f"activate {self.volume}")
+                guest.start(1)
+                guest.moves(1, "start")
+            seconds, stood = self.hand_over(guest, self.volume, guest.n, 3 - guest.n, 3)
+            guest.moves(guest.n, which)
+            self.tell("during", f"{which}: it is on node {guest.n}; prepare and commit {seconds:.2f} s, it stood still {stood} ms")
+        self.end_well(guest)
+        self.tell("after", f"SEED={seed}: {count} migrations, in {len(deaths)} of them a node died: nothing lost, torn or doubled, one owner")
+
+    def end_well(self, guest):
+        if not guest:
+            return
+        count = guest.count(guest.n)
+        guest.end(guest.n)
+        self.assertEqual(guest.damage(guest.n), [])
+        self.assertGreaterEqual(guest.count(guest.n), count)
+        self.pvesm(guest.n, f"deactivate {self.volume}")
 
     def die_on_the_way(self, rng, i, who, step, which):
         source, target = (1, 2) if rng.random() < 0.5 else (2, 1)
@@ -125,6 +158,9 @@ class Dlm(Deaths):
         rows = json.loads(self.on(n, "pvesm doctor --output-format json", timeout=120)[1])
         return [row["summary"] for row in rows if row["code"] == "DLM_STOPPED"]
 
+    def test_a_guest_moves_and_nodes_die(self):
+        self.moves_and_deaths()
+
     def test_b_locks_that_stand_still_are_named(self):
         """A node alone, and one that has come back without having been fenced: LVM waits for ever, and the doctor says for what."""
         self.assertEqual([self.stopped(n) for n in (1, 2, 3)], [[], [], []])
@@ -151,6 +187,9 @@ class Sanlock(Deaths):
 
     def test_with_sanlock_a_node_dies_on_the_way(self):
         self.nodes_die_on_the_way()
+
+    def test_with_sanlock_a_guest_moves_and_nodes_die(self):
+        self.moves_and_deaths()
 
 
 if __name__ == "__main__":
