@@ -133,8 +133,7 @@ const Verb san_verbs[] = {
           .run = run_task },
         { .name = "lun allow",
           .text = "Has multipath assemble a LUN on all nodes (multipath.cfg of the cluster). Also one that is not "
-                  "there "
-                  "yet: it is allowed for when it appears, and a warning says that no node sees it now.",
+                  "there yet: it is allowed for when it appears, and a warning says that no node sees it now.",
           .params = lun_allow_params,
           .method = "PUT",
           .path = "/cluster/multipath/{wwid}",

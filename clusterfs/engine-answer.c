@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * From applied to answered: the database is written, confirmations are counted, and whoever waits gets an answer. A
- * change is answered with success only when it is stored here and confirmed by enough others, in the order applied;
- * with
- * --sync normal, if there are others, when it is applied.
+ * change is answered with success only when it is stored here and confirmed by enough others, in the order applied.
+ * With --sync normal, if there are others, that is when it is applied.
  */
 #include "clusterfs/engine-parts.h"
 

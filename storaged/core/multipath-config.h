@@ -19,8 +19,7 @@ void multipath_config_changed(Core *c);
 /* {"applied", "differences", "added", "pruned", "error"?}: how the last application ended; new reference or NULL. */
 json_object *multipath_config_to_json(const Core *c);
 /*
- * A LUN may be assembled on all nodes (alias NULL: none), or may not any more. fn is called once; after an allowing
- * with
+ * A LUN may be assembled on all nodes (alias NULL: none), or may not any more. fn is called once, after the former with
  * {"wwid", "seen": [node], "warnings"?: [text]}: one that no node sees is allowed, too, and that is said.
  */
 void multipath_config_allow(Core *c, const char *wwid, const char *alias, bool allow, reply_fn fn, void *userdata);

@@ -182,7 +182,7 @@ class Messages(ClusterTest):
         victim.start(env={"STORAGED_FAULTS": faults})
         self.connected()
 
-    def strike(self, victim, moment, kind, action):
+    def strike(self, victim, kind, action):
         others = [n for n in self.nodes if n is not victim and (n is not self.n1 or victim is self.n1)]
         thread, answers = self.struck_by(kind, victim)
         since = time.monotonic()
@@ -195,25 +195,21 @@ class Messages(ClusterTest):
         self.assertFalse(thread.is_alive(), "an answer, or an end")
         self.whole(kind)
 
-    def test_killed(self):
+    def strike_all(self, action):
         for victim, moment in ((self.n2, "asked"), (self.n2, "answer"), (self.n1, "ask"), (self.n1, "answered")):
-            for kind in self.chosen(moment, "kill"):
+            for kind in self.chosen(moment, action):
                 with self.subTest(node=victim.name, moment=moment, kind=kind):
                     begun = time.monotonic()
-                    self.restart(victim, f"node.{moment}.{kind}=kill@1")
-                    self.strike(victim, moment, kind, "kill")
+                    self.restart(victim, f"node.{moment}.{kind}={action}@1")
+                    self.strike(victim, kind, action)
                     print(f"      {moment} {kind} {time.monotonic() - begun:.1f} s")
         print(f"      told after {self.longest:.1f} s at most", flush=True)
 
+    def test_killed(self):
+        self.strike_all("kill")
+
     def test_frozen(self):
-        for victim, moment in ((self.n2, "asked"), (self.n2, "answer"), (self.n1, "ask"), (self.n1, "answered")):
-            for kind in self.chosen(moment, "stop"):
-                with self.subTest(node=victim.name, moment=moment, kind=kind):
-                    begun = time.monotonic()
-                    self.restart(victim, f"node.{moment}.{kind}=stop@1")
-                    self.strike(victim, moment, kind, "stop")
-                    print(f"      {moment} {kind} {time.monotonic() - begun:.1f} s")
-        print(f"      told after {self.longest:.1f} s at most", flush=True)
+        self.strike_all("stop")
 
     def chosen(self, moment, action):
         if SCALE >= 1:
