@@ -6,10 +6,14 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <linux/fs.h>
+#include <mntent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -90,18 +94,53 @@ void harness_dir_make(Harness *h)
                                  0);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* Templates are immutable files: unlink(2) answers EPERM. */
+static void make_mutable(const char *path)
 {
-        (void) st;
-        (void) type;
-        (void) ftw;
-        return remove(path);
+        AUTO(closep) int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+        int flags;
+
+        if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+                return;
+        flags &= ~FS_IMMUTABLE_FL;
+        (void) ioctl(fd, FS_IOC_SETFLAGS, &flags);
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+        (void) type;
+        (void) ftw;
+        if (remove(path) < 0 && errno == EPERM && S_ISREG(st->st_mode)) {
+                make_mutable(path);
+                (void) remove(path);
+        }
+        return 0; /* go on: a mount point is for unmount_below() */
+}
+
+/* A killed worker leaves its file system mounted, as it should. Whatever serves it (ceph-fuse) ends with the mount. */
+static void unmount_below(const char *dir)
+{
+        FILE *table = setmntent("/proc/self/mounts", "re");
+
+        if (!table)
+                return;
+        for (struct mntent *m; (m = getmntent(table));) {
+                const char *rest = str_skip(m->mnt_dir, dir);
+
+                if (rest && *rest == '/')
+                        (void) umount2(m->mnt_dir, MNT_DETACH | UMOUNT_NOFOLLOW);
+        }
+        (void) endmntent(table);
+}
+
+/* Twice: what is on a mounted storage has to go as well, before it is out of sight. */
 void harness_dir_remove(Harness *h)
 {
-        if (*h->dir)
+        if (*h->dir) {
                 (void) nftw(h->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+                unmount_below(h->dir);
+                (void) nftw(h->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        }
         *h->dir = '\0';
 }
 
