@@ -21,6 +21,7 @@
 #include "common-lvm/lockd.h"
 #include "lvm/cutoff.h"
 #include "lvm/guard.h"
+#include "lvm/host-lvm.h"
 #include "lvm/locks.h"
 
 /* Each volume takes about 700 bytes of text, twice at a time: room for more than 10000. */
@@ -430,16 +431,17 @@ static const struct storaged_property p_volumes[] = { { .name = "volumes",
 static const struct {
         const char *name;
         int (*run)(Act *a);
+        bool is_changing; /* what the host's LVM has written down about physical volumes is wrong after it */
 } runners[] = {
         { "lock-check", check_locking },
         { "vg-info", vg_info },
-        { "vg-create", vg_create },
-        { "vg-extend", vg_extend },
-        { "vg-reduce", vg_reduce },
-        { "vg-destroy", vg_destroy },
+        { "vg-create", vg_create, .is_changing = true },
+        { "vg-extend", vg_extend, .is_changing = true },
+        { "vg-reduce", vg_reduce, .is_changing = true },
+        { "vg-destroy", vg_destroy, .is_changing = true },
         { "vg-convert", vg_convert },
-        { "lock-start", lock_start },
-        { "lock-stop", lock_stop },
+        { "lock-start", lock_start, .is_changing = true },
+        { "lock-stop", lock_stop, .is_changing = true },
         { "pv-resize", pv_resize },
         { "cut-off", cut_off_all },
         { "forget", forget },
@@ -482,8 +484,11 @@ int lvm_act(const struct storaged_host *host, void *self, const char *action, co
         if (arg(&a, "host-id"))
                 a.cmd.host_id = (unsigned) strtoul(arg(&a, "host-id"), NULL, 10);
         for (size_t i = 0; i < sizeof(runners) / sizeof(runners[0]); i++)
-                if (strcmp(runners[i].name, action) == 0)
+                if (strcmp(runners[i].name, action) == 0) {
                         r = runners[i].run(&a);
+                        if (runners[i].is_changing) /* also if it failed half-way */
+                                host_lvm_forget_hints(host);
+                }
         lvm_cmd_deinit(&a.cmd);
         if (r == 0 && a.answer) {
                 const char *text = json_object_to_json_string_ext(a.answer, JSON_C_TO_STRING_PLAIN);

@@ -39,7 +39,7 @@ typedef struct HostPv {
         const char *device, *vg, *lock_type, *uuid; /* of the VG; "" */
 } HostPv;
 
-/* What the host's LVM sees as it is configured. */
+/* What the host's LVM sees as it is configured; without hints, which know nothing of groups that other nodes made. */
 typedef struct HostPvs {
         json_object *report; /* owned; the strings are in it */
         HostPv *pvs;
@@ -64,7 +64,8 @@ static int host_pvs_read(HostPvs *ret, struct storaged_error *err)
         LvmCmd cmd = { .what = "the host's LVM", .is_hosts = true };
         json_object *rows;
         int r = lvm_cmd_report(&cmd, "list physical volumes", &ret->report, err,
-                               "pvs --reportformat json -o pv_name,vg_name,vg_lock_type,vg_uuid");
+                               "pvs --reportformat json -o pv_name,vg_name,vg_lock_type,vg_uuid "
+                               "--config 'devices { hints=\"none\" }'");
 
         lvm_cmd_deinit(&cmd);
         if (r < 0)

@@ -27,6 +27,7 @@
 #define DEVICES DEVICES_DIR "/system.devices"
 #define NOTE_DIR "/var/lib/storaged"
 #define NOTE NOTE_DIR "/lvm-devices"
+#define HINTS "/run/lvm/hints"
 #define FILE_MAX (4u << 20)
 
 #define BLOCK_BEGIN "# storaged: begin (pvesm vg guard; what is changed in here is lost)\n"
@@ -204,4 +205,12 @@ int host_lvm_release(const struct storaged_host *host, struct storaged_error *er
                 return cannot_write(host, DEVICES, -errno, err);
         path_of(host, NOTE, path);
         return unlink(path) < 0 && errno != ENOENT ? cannot_write(host, NOTE, -errno, err) : 0;
+}
+
+void host_lvm_forget_hints(const struct storaged_host *host)
+{
+        char path[PATH_MAX];
+
+        path_of(host, HINTS, path);
+        (void) unlink(path); /* mostly there is none; LVM makes it again */
 }

@@ -24,3 +24,8 @@ int host_lvm_limit(const struct storaged_host *host, STORAGED_ERR);
 int host_lvm_begin_list(const struct storaged_host *host, STORAGED_ERR);
 /* All as it was before: our words out of lvmlocal.conf, our devices file away. */
 int host_lvm_release(const struct storaged_host *host, STORAGED_ERR);
+/*
+ * The host's LVM looks at all devices again with its next command, instead of at those alone that it has written down
+ * (lvm.conf(5), devices/hints): a group was changed, and our own commands keep no hints.
+ */
+void host_lvm_forget_hints(const struct storaged_host *host);

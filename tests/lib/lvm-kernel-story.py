@@ -3,7 +3,7 @@
 """Runs inside the node of lvm-kernel (KERNEL_STORY=…): storaged and its pvesm on two disks in memory, /dev/ram0 with the
 volume group `contract`, /dev/ram1 for a guest. Prints what it shows; each story fails by an exception.
 
-    lvm-kernel-story.py thin guard bench
+    lvm-kernel-story.py thin guard hints bench
 """
 import argparse
 import contextlib
@@ -339,6 +339,82 @@ def by_hand(what, text):
     assert open("/etc/lvm/lvm.conf", encoding="ascii").read() == before and not os.path.exists("/etc/lvm/devices/system.devices"), what
 
 
+# --- what this node's LVM has written down about physical volumes
+
+HINTS, OTHER = "/run/lvm/hints", "other"
+
+
+def hinted():
+    """{device: volume group}, as LVM's commands on this node take it for given."""
+    with open(HINTS, encoding="ascii") as f:
+        return {line.split()[0][5:]: line.rsplit("vg:", 1)[1].strip() for line in f if line.startswith("scan:")}
+
+
+def wrong_hints(keep):
+    """Written anew by LVM itself, all of it true, but that the other devices' lines are not there: as if another node made their groups since."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(HINTS)
+    seen()
+    with open(HINTS, encoding="ascii") as f:
+        lines = [line for line in f if not line.startswith("scan:") or line.startswith(f"scan:{keep} ")]
+    with open(HINTS, "w", encoding="ascii") as f:
+        f.writelines(lines)
+    assert list(hinted()) == [keep], lines
+
+
+def unseen(vg):
+    """The control: LVM's own commands trust what is written down."""
+    assert vg not in seen(), "LVM did not trust its hints"
+    assert "not found" in run("vgs", vg, ok=False)
+
+
+def hints():
+    lvm_conf()
+    run("vgs")
+    assert hinted() == {DISK: VG}, hinted()
+    run("vgcreate", "-qq", OTHER, GUEST_DISK, "--config", 'devices { hints="none" }')  # by another node: nothing here is told of it
+    assert hinted() == {DISK: VG}, hinted()
+    with daemon():
+        unseen(OTHER)
+        assert sorted(pvesm("scan", "lvm").split()) == [VG, OTHER]
+        pvesm("add", "lvm", "far", "--vgname", OTHER)
+        v = made("alloc", "far", "100", "", "4M")
+        pvesm("activate", v)
+        unseen(OTHER)
+        out = pvesm("vg", "guard")
+        assert f"listed: {GUEST_DISK} ({OTHER})" in out, out  # else the host's LVM would lose a group that is in use
+        pvesm("vg", "guard", "--off", "1")
+        pvesm("deactivate", v)
+        pvesm("add", "lvm", "san", "--vgname", VG)
+        made("alloc", "san", "100", "", "4M")
+    wrong_hints(GUEST_DISK)
+    with daemon():  # knows nothing from before
+        unseen(VG)
+        assert [r["volid"] for r in get("/nodes/n1/storage/san/content")] == ["san:vm-100-disk-0"]
+        for step in (("resize", "san:vm-100-disk-0", "8M"), ("activate", "san:vm-100-disk-0"), ("deactivate", "san:vm-100-disk-0"),
+                     ("free", "san:vm-100-disk-0"), ("free", v), ("remove", "far")):
+            pvesm(*step)
+        unseen(VG)
+        hints_follow()
+    tell("LVM's hints name the wrong devices: its own commands find no such group, storaged's do, and what they change LVM sees at once")
+
+
+def hints_follow():
+    """What storaged itself does to groups, the host's LVM knows at once."""
+    def act(action, **args):
+        c = Api()
+        c.request("POST", "/api2/json/nodes/n1/actions/lvm/" + action, json.dumps(args), {"Content-Type": "application/json"})
+        r = c.getresponse()
+        body = r.read()
+        assert r.status == 200, f"{action}: {r.status} {body}"
+        assert seen() == [VG] + [args["vgname"]] * (action != "vg-destroy"), (action, seen())
+    wrong_hints(DISK)
+    act("vg-destroy", vgname=OTHER)
+    assert hinted() == {DISK: VG}, hinted()
+    act("vg-create", vgname=OTHER, device=GUEST_DISK, locking="none")
+    act("vg-destroy", vgname=OTHER)
+
+
 # --- saferemove
 
 def stopped():
@@ -529,7 +605,7 @@ def clean(conf):
 def main():
     global options
     a = argparse.ArgumentParser()
-    a.add_argument("names", nargs="+", choices=["thin", "guard", "zeroing", "bench"])
+    a.add_argument("names", nargs="+", choices=["thin", "guard", "hints", "zeroing", "bench"])
     a.add_argument("--volumes", type=int, default=100)
     a.add_argument("--rounds", type=int, default=5)
     a.add_argument("--all", action="store_true", help="each point of a crash, not only the worst")
