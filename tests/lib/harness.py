@@ -31,6 +31,8 @@ import traceback
 import unittest
 import urllib.parse
 
+from yardstick import OnTime
+
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(REPO, os.environ.get("STORAGED_BUILD", "build"))
 FAST = os.environ.get("STORAGED_FAST") == "1"
@@ -421,7 +423,7 @@ class Daemon:
             return b""
 
 
-class DaemonTest(unittest.TestCase):
+class DaemonTest(OnTime, unittest.TestCase):
     """A test with a storaged of its own in self.d, everything below self.tmp."""
 
     daemon_args = ()

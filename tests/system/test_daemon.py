@@ -12,6 +12,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import BUILD, DEADLINE, IS_ASAN, DaemonTest, main, run, slow, trace_idle, wait_until
 
+MEASURES = 4  # windows of silence that are tried for: what the last request set going comes to an end
+
 
 class Citizen(DaemonTest):
     def test_ready_means_ready(self):
@@ -34,10 +36,11 @@ class Citizen(DaemonTest):
         self.d.stop()
         d = self.start_daemon(env={"WATCHDOG_USEC": "400000"})
         d.notify.settimeout(DEADLINE)
-        begun, fed = time.monotonic(), 0
+        yard, begun, fed = self.yard(), time.monotonic(), 0
         while fed < 4:
             fed += "WATCHDOG=1" in d.notify.recv(8192).decode()
-        self.assertLess(time.monotonic() - begun, 0.4 * 4 + 2.0)
+        took = time.monotonic() - begun
+        self.assertLess(took, yard.allows(0.4 * 4 + 2.0))
 
     def test_a_second_one_on_the_same_root_is_refused(self):
         r = run(os.path.join(BUILD, "storaged"), "--root", self.root, "--node", "n1", check=False, timeout=DEADLINE)
@@ -92,8 +95,10 @@ class Citizen(DaemonTest):
         self.d.add_dir("st")
         self.d.content("st")
         self.d.get("/nodes/n1/storage")
-        time.sleep(2.0)  # what the last request set going has ended
-        calls, threads = trace_idle(self.d.pid, self.tmp + "/trace", 5.0)
+        for _ in range(MEASURES):
+            calls, threads = trace_idle(self.d.pid, self.tmp + "/trace", 5.0)
+            if len(calls) <= threads + 1:
+                break
         self.assertLessEqual(len(calls), threads + 1, "\n".join(calls[:40]))
 
     def test_memory(self):

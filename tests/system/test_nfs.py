@@ -88,12 +88,13 @@ class Nfs(DaemonTest):
         self.assertEqual(by_name.rc, 0, repr(by_name))
 
     def test_scan_of_a_dead_or_absent_server(self):
-        begun = time.monotonic()
+        yard, begun = self.yard(), time.monotonic()
         for how in ("pause", "kill"):
             self.server.do(how)
             self.cli_refused(self.d.pvesm("scan", "nfs", "127.0.0.1", check=False), None, "127.0.0.1")
         self.cli_refused(self.d.pvesm("scan", "nfs", "no.such.host.invalid", check=False), None, "no.such.host.invalid")
-        self.assertLess(time.monotonic() - begun, 30)
+        took = time.monotonic() - begun
+        self.assertLess(took, yard.allows(30))
 
     def test_status_and_listing_without_a_mount(self):
         self.server.file("/x", "images/100/vm-100-disk-0.raw", 3 * MiB)
@@ -146,12 +147,13 @@ class Nfs(DaemonTest):
 
     def test_add_with_a_dead_server_is_refused(self):
         before = self.state()
-        begun = time.monotonic()
+        yard, begun = self.yard(), time.monotonic()
         for how in ("pause", "kill"):
             self.server.do(how)
             self.cli_refused(self.d.pvesm("add", "nfs", "filer", "--server", "127.0.0.1", "--export", "/x", "--options",
                                           self.options, check=False), None, "127.0.0.1")
-        self.assertLess(time.monotonic() - begun, 40)
+        took = time.monotonic() - begun
+        self.assertLess(took, yard.allows(40))
         self.assertEqual(self.state(), before)
 
     def test_add_of_an_export_that_is_not_there(self):
@@ -172,23 +174,22 @@ class Nfs(DaemonTest):
         good = self.d.config_text().decode()
         self.define("filer")
         self.write_config(self.d.config_text().decode() + good)
-        wait_until(lambda: "good" in [r["storage"] for r in self.d.get("/storage")], "read", 5)
+        wait_until(lambda: "good" in [r["storage"] for r in self.d.get("/storage")], "read")
         wait_until(lambda: self.d.status("filer")["state"] in ("active", "inactive"), "the server is known")
         alive = self.d.status("filer")["state"]
         before = [self.timed() for _ in range(40)]
+        yard = self.yard()
         self.server.do(down)
         begun = time.monotonic()
-        wait_until(lambda: self.d.status("filer")["state"] == "unresponsive", "unresponsive", 10)
+        wait_until(lambda: self.d.status("filer")["state"] == "unresponsive", "unresponsive")
         took = time.monotonic() - begun
+        self.assertLess(took, yard.allows(10))
+        yard = self.yard()
         after = [self.timed() for _ in range(40)]
-        self.assertLess(statistics.median(after), max(5 * statistics.median(before), 0.25), f"{before[:5]} {after[:5]}")
-        begun = time.monotonic()
-        r = self.d.pvesm("status")
-        self.assertLess(time.monotonic() - begun, 2.0)
+        self.assertLess(statistics.median(after), max(5 * statistics.median(before), yard.allows(0.25, 0.5)), f"{before[:5]} {after[:5]}")
+        r = self.within(2.0, lambda: self.d.pvesm("status"))
         self.assertIn("filer", r.out)
-        begun = time.monotonic()
-        self.refused(self.d.request("GET", self.d.at("filer", "/content")), FAILED)
-        self.assertLess(time.monotonic() - begun, 6.0)
+        self.refused(self.within(6.0, lambda: self.d.request("GET", self.d.at("filer", "/content"))), FAILED)
         if up == "start":
             self.server.start()
         else:
@@ -210,21 +211,17 @@ class Nfs(DaemonTest):
             wait_until(lambda: self.d.status(i)["state"] in ("active", "inactive"), "known")
         self.server.do("pause")
         for i in ("f1", "f2", "f3"):
-            wait_until(lambda: self.d.status(i)["state"] == "unresponsive", i, 10)
-        begun = time.monotonic()
+            wait_until(lambda: self.d.status(i)["state"] == "unresponsive", i)
         for _ in range(5):
-            self.d.pvesm("status")
-        self.assertLess((time.monotonic() - begun) / 5, 1.0)
+            self.within(1.0, lambda: self.d.pvesm("status"))
         self.server.do("resume")
 
     def test_a_daemon_that_starts_while_the_server_is_dead(self):
         self.define("filer")
         self.d.stop()
         self.server.do("pause")
-        begun = time.monotonic()
-        self.start_daemon()
-        self.assertLess(time.monotonic() - begun, 8.0)
-        wait_until(lambda: self.d.status("filer")["state"] == "unresponsive", "unresponsive", 10)
+        self.within(8.0, self.start_daemon)
+        wait_until(lambda: self.d.status("filer")["state"] == "unresponsive", "unresponsive")
         self.server.do("resume")
         wait_until(lambda: self.d.status("filer")["state"] in ("active", "inactive"), "back", 30)
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import DaemonTest, main, wait_until
+from harness import IS_ASAN, DaemonTest, main, wait_until
 
 
 class Reading(DaemonTest):
@@ -17,8 +17,8 @@ class Reading(DaemonTest):
     def seen(self, text, ids):
         """The daemon has noticed this text; within a second, by its own watching."""
         self.write_config(text)
-        wait_until(lambda: self.ids() == sorted(ids), f"storages {ids} (has {self.ids()})", deadline=1.0 if "asan" not in
-                   self.d.build else 5.0)
+        self.within(1.0 if not IS_ASAN else 5.0,
+                    lambda: wait_until(lambda: self.ids() == sorted(ids), f"storages {ids} (has {self.ids()})"))
 
     def test_local_is_always_there(self):
         self.assertEqual(self.ids(), ["local"])
@@ -39,9 +39,9 @@ class Reading(DaemonTest):
         self.seen("dir: one\n\tpath /x\n\tdisable\n\ndir: two\n\tpath /y\n\tdisable\n\n", ["local", "one", "two"])
         with open(self.d.config, "a", encoding="utf-8") as f:  # in place, as some editors do
             f.write("dir: three\n\tpath /z\n\tdisable\n\n")
-        wait_until(lambda: self.ids() == ["local", "one", "three", "two"], "an edit in place", deadline=2.0)
+        self.within(2.0, lambda: wait_until(lambda: self.ids() == ["local", "one", "three", "two"], "an edit in place"))
         os.unlink(self.d.config)
-        wait_until(lambda: self.ids() == ["local"], "the file is gone", deadline=2.0)
+        self.within(2.0, lambda: wait_until(lambda: self.ids() == ["local"], "the file is gone"))
         self.seen("dir: one\n\tpath /x\n\tdisable\n\n", ["local", "one"])
 
     def test_a_bad_section_harms_no_other(self):
@@ -57,7 +57,7 @@ class Reading(DaemonTest):
                 with self.subTest(text):
                     self.write_config(text)
                     wait_until(lambda: "good" in self.ids() and self.d.get("/storage/good")["digest"] ==
-                               hashlib.sha1(text.encode()).hexdigest(), "the text is read", deadline=2.0)
+                               hashlib.sha1(text.encode()).hexdigest(), "the text is read")
                     self.assertEqual(self.d.status("good")["active"], 1)
                     self.assertEqual(self.d.pvesm("status").rc, 0)
         self.d.post("/storage", type="dir", storage="another", path="/x", disable=1)
@@ -74,7 +74,7 @@ class Reading(DaemonTest):
     def test_unknown_types_are_kept_untouched(self):
         text = "weird: thing\n\tcolour blue\n\tsize  very  large\n\tflag\n\ndir: one\n\tpath /x\n\tdisable\n\n"
         self.write_config(text)
-        wait_until(lambda: "one" in self.ids(), "read", deadline=2.0)
+        wait_until(lambda: "one" in self.ids(), "read")
         self.d.post("/storage", type="dir", storage="two", path="/y", disable=1)
         after = self.d.config_text().decode()
         self.assertIn("weird: thing\n", after)
@@ -130,13 +130,13 @@ class Reading(DaemonTest):
             os.makedirs(path + "/template/iso")
             open(f"{path}/template/iso/{name}", "wb").close()
         self.write_config(f"dir: st\n\tpath {first}\n\tcontent iso\n\n")
-        wait_until(lambda: "st" in self.ids(), "read", deadline=2.0)
+        wait_until(lambda: "st" in self.ids(), "read")
         self.assertEqual(self.d.volids("st"), ["st:iso/a.iso"])
         self.write_config(f"dir: st\n\tpath {second}\n\tcontent iso\n\n")
-        wait_until(lambda: self.d.get("/storage/st")["path"] == second, "read", deadline=2.0)
+        wait_until(lambda: self.d.get("/storage/st")["path"] == second, "read")
         self.assertEqual(self.d.volids("st"), ["st:iso/b.iso"])
         self.write_config(f"dir: st\n\tpath {second}\n\tcontent iso\n\tdisable\n\n")
-        wait_until(lambda: self.d.status("st")["state"] == "disabled", "disabled", deadline=2.0)
+        wait_until(lambda: self.d.status("st")["state"] == "disabled", "disabled")
         self.refused(self.d.request("GET", self.d.at("st", "/content")), tuple(range(400, 600)))
 
     def test_a_change_lets_calls_under_way_finish(self):

@@ -17,22 +17,12 @@ class Workers(DaemonTest):
     def setUp(self):
         super().setUp()
         self.d.add_dir("good")
+        for storage in ("local", "good"):
+            self.d.content(storage)
+        before = set(self.d.workers())
         self.d.add_dir("bad")
-        self.d.content("good")
         self.d.content("bad")
-
-    def victim(self):
-        """The worker of `bad`: the one without which `bad` is not answered."""
-        for pid in self.d.workers():
-            os.kill(pid, signal.SIGSTOP)
-            try:
-                self.d.request("GET", self.d.at("bad", "/content"), timeout=0.7)
-            except TimeoutError:
-                return pid
-            finally:
-                os.kill(pid, signal.SIGCONT)
-                self.d.content("bad")
-        raise AssertionError("no worker of `bad`")
+        (self.victim,) = set(self.d.workers()) - before
 
     def in_background(self, method, path, params=None):
         box = []
@@ -52,14 +42,14 @@ class Workers(DaemonTest):
         wait_until(lambda: not [p for p in pids if start_time(p)], "no orphan stays")
 
     def test_kill_between_calls(self):
-        pid = self.victim()
+        pid = self.victim
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: pid not in self.d.workers(), "it is gone")
         self.assertEqual(self.d.volids("bad"), [])
         self.assertEqual(self.d.volids("good"), [])
 
     def test_kill_during_a_call(self):
-        pid = self.victim()
+        pid = self.victim
         os.kill(pid, signal.SIGSTOP)
         thread, box = self.in_background("GET", self.d.at("bad", "/content"))
         others = [self.in_background("GET", self.d.at("good", "/content")) for _ in range(3)]
@@ -74,20 +64,22 @@ class Workers(DaemonTest):
         wait_until(lambda: self.d.request("GET", self.d.at("bad", "/content")).status == 200, "the next call works")
 
     def test_a_hanging_worker_is_written_off(self):
-        pid = self.victim()
+        pid = self.victim
         before = [self.timed() for _ in range(30)]
         os.kill(pid, signal.SIGSTOP)
-        row = self.d.settled("bad", "unresponsive", deadline=15)
+        row = self.within(15, lambda: self.d.settled("bad", "unresponsive"))
         self.assertEqual(row["active"], 0)
         self.assertTrue(row.get("reason"))
+        yard = self.yard()
         after = [self.timed() for _ in range(30)]
-        self.assertLess(statistics.median(after), max(5 * statistics.median(before), 0.25))
-        begun = time.monotonic()
+        self.assertLess(statistics.median(after), max(5 * statistics.median(before), yard.allows(0.25, 0.5)))
+        yard, begun = self.yard(), time.monotonic()
         r = self.d.request("GET", self.d.at("bad", "/content"))
+        took = time.monotonic() - begun
         if r.status != 200:
             self.refused(r, FAILED)
             self.assertIn("bad", r.message)
-            self.assertLess(time.monotonic() - begun, 5.0)
+            self.assertLess(took, yard.allows(5.0))
         self.assertEqual(self.d.volids("good"), [])
         self.d.settled("bad", "active", deadline=60)
         self.assertEqual(self.d.volids("bad"), [])
@@ -100,8 +92,8 @@ class Workers(DaemonTest):
         return time.monotonic() - begun
 
     def test_pure_answers_need_no_worker_that_answers(self):
-        os.kill(self.victim(), signal.SIGSTOP)
-        self.d.settled("bad", "unresponsive", deadline=15)
+        os.kill(self.victim, signal.SIGSTOP)
+        self.d.settled("bad", "unresponsive")
         self.assertEqual(self.d.get("/nodes/n1/info", volume="bad:100/vm-100-disk-0.raw")["vmid"], 100)
         self.assertIn("/stores/bad/images/100/", self.d.pvesm("path", "bad:100/vm-100-disk-0.raw").out)
 
