@@ -26,7 +26,7 @@ HAVE_COROSYNC := $(shell $(PKG) --exists libquorum libcmap 2>/dev/null && echo y
 LIBS_COROSYNC := $(if $(HAVE_COROSYNC),$(shell $(PKG) --libs libquorum libcmap))
 LIBS_STORAGED := -lmicrohttpd -lgnutls -lsystemd $(LIBS_COROSYNC) $(LIBS_COMMON)
 LIBS_WORKER := -lsystemd -ldl $(LIBS_COMMON)
-LIBS_PVESM := -lcurl-gnutls $(LIBS_COMMON)
+LIBS_PVESM := $(LIBS_COMMON)
 
 ROOMS := base wire host cluster core api
 MAINS := storaged/main.c storaged/host/worker-main.c

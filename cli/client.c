@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * HTTP by libcurl, one connection kept for all requests of a command. The answer is parsed while it arrives,
- * so that a list of ten thousand rows is a tree the moment its last byte is here. Waiting is in curl_multi_poll
- * together with a descriptor of the caller's, which is how a signal ends a long poll.
+ * A request goes over a connection of its own (cli/exchange.c). The answer is parsed while it arrives, so that a list
+ * of ten thousand rows is a tree the moment its last byte is here.
  */
 #include "cli/client.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -17,21 +15,17 @@
 #include "base/vec.h"
 
 #define DEPTH_MAX 32
-#define BUFFER_SIZE (256L << 10)
 
 struct Client {
         char *socket;  /* as the user knows it */
         char *address; /* as it is connected to */
         int dir_fd;    /* of a socket whose path is too long for the kernel */
         int interrupt_fd;
-        CURLM *multi;
-        CURL *easy;
         json_tokener *tokener;
         json_object *body;
         int parse_error;
         bool wants_text;
         StrBuf text;
-        const Upload *upload;
 };
 
 void answer_deinit(Answer *a)
@@ -113,12 +107,8 @@ int client_new(Client **ret, const char *socket)
         c->socket = strdup(socket);
         if (!c->socket || client_set_address(c) < 0)
                 return -ENOMEM;
-        if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK) /* no TLS, nothing to set up */
-                return -ENOMEM;
-        c->multi = curl_multi_init();
-        c->easy = curl_easy_init();
         c->tokener = json_tokener_new_ex(DEPTH_MAX);
-        if (!c->multi || !c->easy || !c->tokener)
+        if (!c->tokener)
                 return -ENOMEM;
 
         *ret = TAKE(c);
@@ -129,10 +119,6 @@ Client *client_free(Client *c)
 {
         if (!c)
                 return NULL;
-        if (c->easy)
-                curl_easy_cleanup(c->easy);
-        if (c->multi)
-                (void) curl_multi_cleanup(c->multi);
         if (c->tokener)
                 json_tokener_free(c->tokener);
         (void) json_object_put(c->body);
@@ -168,130 +154,25 @@ static void client_parse(Client *c, const char *data, size_t len)
         }
 }
 
-static size_t on_data(char *data, size_t size, size_t n, void *userdata)
+static bool has_form(const Request *rq)
+{
+        return str_eq(rq->method, "POST") || str_eq(rq->method, "PUT");
+}
+
+static void on_data(void *userdata, const char *data, size_t len)
 {
         Client *c = userdata;
 
         if (c->wants_text)
-                strbuf_add(&c->text, data, size * n);
+                strbuf_add(&c->text, data, len);
         else
-                client_parse(c, data, size * n);
-        return size * n;
+                client_parse(c, data, len);
 }
 
-static int on_progress(void *userdata, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
+static int take_answer(Client *c, int status, Answer *ret, struct storaged_error *err)
 {
-        Client *c = userdata;
+        Answer a = { .status = status };
 
-        (void) dltotal;
-        (void) dlnow;
-        if (c->upload && c->upload->progress && ultotal > 0)
-                c->upload->progress(c->upload->userdata, (uint64_t) ulnow, (uint64_t) ultotal);
-        return 0;
-}
-
-static int add_field(curl_mime *mime, const char *name, const char *value)
-{
-        curl_mimepart *part;
-
-        if (!value)
-                return 0;
-        part = curl_mime_addpart(mime);
-        if (!part || curl_mime_name(part, name) != CURLE_OK ||
-            curl_mime_data(part, value, CURL_ZERO_TERMINATED) != CURLE_OK)
-                return -ENOMEM;
-        return 0;
-}
-
-static int set_upload(Client *c, const Upload *u, curl_mime **ret, struct storaged_error *err)
-{
-        curl_mime *mime = curl_mime_init(c->easy);
-        curl_mimepart *part;
-
-        if (!mime)
-                return error_set(err, -ENOMEM, "out of memory");
-        *ret = mime; /* freed by the caller in any case */
-        if (add_field(mime, "content", u->content) < 0 || add_field(mime, "checksum", u->checksum) < 0 ||
-            add_field(mime, "checksum-algorithm", u->checksum_algorithm) < 0)
-                return error_set(err, -ENOMEM, "out of memory");
-        part = curl_mime_addpart(mime);
-        if (!part || curl_mime_name(part, "filename") != CURLE_OK)
-                return error_set(err, -ENOMEM, "out of memory");
-        if (curl_mime_filedata(part, u->path) != CURLE_OK)
-                return error_set_param(err, -ENOENT, "file", "can't read '%s'", u->path);
-        if (curl_mime_filename(part, u->filename) != CURLE_OK)
-                return error_set(err, -ENOMEM, "out of memory");
-        curl_easy_setopt(c->easy, CURLOPT_MIMEPOST, mime);
-        curl_easy_setopt(c->easy, CURLOPT_NOPROGRESS, 0L);
-        curl_easy_setopt(c->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-        curl_easy_setopt(c->easy, CURLOPT_XFERINFODATA, c);
-        return 0;
-}
-
-static int set_options(Client *c, const Request *rq, const char *url)
-{
-        const StrBuf *form = str_eq(rq->method, "POST") || str_eq(rq->method, "PUT") ? rq->params : NULL;
-
-        curl_easy_reset(c->easy); /* the connection stays */
-        curl_easy_setopt(c->easy, CURLOPT_UNIX_SOCKET_PATH, c->address);
-        curl_easy_setopt(c->easy, CURLOPT_URL, url);
-        curl_easy_setopt(c->easy, CURLOPT_PATH_AS_IS, 1L); /* what `..` means is the daemon's to say */
-        curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "http");
-        curl_easy_setopt(c->easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-        curl_easy_setopt(c->easy, CURLOPT_PROXY, "");
-        curl_easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
-        curl_easy_setopt(c->easy, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
-        curl_easy_setopt(c->easy, CURLOPT_WRITEFUNCTION, on_data);
-        curl_easy_setopt(c->easy, CURLOPT_WRITEDATA, c);
-        if (rq->upload)
-                return 0;
-        if (str_eq(rq->method, "POST") || str_eq(rq->method, "PUT")) {
-                curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE, form ? (long) form->len : 0L);
-                curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, form && form->data ? form->data : "");
-        }
-        if (curl_easy_setopt(c->easy, CURLOPT_CUSTOMREQUEST, rq->method) != CURLE_OK)
-                return -ENOMEM;
-        return 0;
-}
-
-/* Until the transfer is over: its code; or -EINTR. */
-static int client_run(Client *c, CURLcode *ret)
-{
-        struct curl_waitfd wait = { .fd = c->interrupt_fd, .events = CURL_WAIT_POLLIN };
-        int running = 1, left;
-        CURLMsg *message;
-
-        for (;;) {
-                if (curl_multi_perform(c->multi, &running) != CURLM_OK)
-                        return -EIO;
-                while ((message = curl_multi_info_read(c->multi, &left)))
-                        if (message->msg == CURLMSG_DONE) {
-                                *ret = message->data.result;
-                                return 0;
-                        }
-                if (!running)
-                        return -EIO;
-                wait.revents = 0;
-                (void) curl_multi_poll(c->multi, c->interrupt_fd >= 0 ? &wait : NULL, c->interrupt_fd >= 0, 1000, NULL);
-                if (wait.revents)
-                        return -EINTR;
-        }
-}
-
-static int check_result(Client *c, CURLcode code, Answer *ret, struct storaged_error *err)
-{
-        Answer a = ANSWER_INIT;
-        long os_error = 0;
-
-        if (code == CURLE_COULDNT_CONNECT) {
-                (void) curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &os_error);
-                return error_set(err, os_error > 0 ? -(int) os_error : -ECONNREFUSED, "no answer on %s: %s", c->socket,
-                                 strerror(os_error > 0 ? (int) os_error : ECONNREFUSED));
-        }
-        if (code != CURLE_OK)
-                return error_set(err, -EPROTO, "the connection to storaged on %s broke: %s", c->socket,
-                                 curl_easy_strerror(code));
-        (void) curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &a.status);
         if (c->wants_text && a.status == 200) {
                 a.text_len = c->text.len;
                 a.text = strbuf_take(&c->text);
@@ -312,50 +193,70 @@ static int check_result(Client *c, CURLcode code, Answer *ret, struct storaged_e
         return 0;
 }
 
-static int client_perform(Client *c, const Request *rq, const char *url, curl_mime **mime, Answer *ret,
-                          struct storaged_error *err)
+/* The sentence with the socket, for what went wrong on the way. */
+static int explain(const Client *c, int r, const struct storaged_error *why, struct storaged_error *err)
 {
-        CURLcode code = CURLE_OK;
-        int r;
+        switch (r) {
+        case -EINTR:
+                return error_set(err, r, "the request was given up: %s", why->text);
+        case -EPROTO:
+                return error_set(err, r, "the connection to storaged on %s broke: %s", c->socket, why->text);
+        case -ENOMEM:
+                return error_set(err, r, "%s", why->text);
+        default:
+                return error_set(err, r, "no answer on %s: %s", c->socket, why->text);
+        }
+}
 
-        if (set_options(c, rq, url) < 0)
-                return error_set(err, -ENOMEM, "out of memory");
+static int client_perform(Client *c, const Request *rq, const char *target, Answer *ret, struct storaged_error *err)
+{
+        AUTO(exchange_body_deinit) ExchangeBody body = EXCHANGE_BODY_INIT;
+        struct storaged_error why = STORAGED_ERROR_INIT;
+        AUTO(closep) int fd = -EBADF;
+        AUTO(freep) char *type = NULL;
+        Exchange x = { .address = c->address,
+                       .interrupt_fd = c->interrupt_fd,
+                       .method = rq->method,
+                       .target = target,
+                       .content_type = "application/x-www-form-urlencoded",
+                       .take = on_data,
+                       .userdata = c };
+        int status = 0, r = 0;
+
         if (rq->upload) {
-                r = set_upload(c, rq->upload, mime, err);
+                r = upload_begin(rq->upload, &body, &type, &fd, err);
                 if (r < 0)
                         return r;
+                x.content_type = type;
+                x.sent = rq->upload->progress;
+                x.sent_userdata = rq->upload->userdata;
+        } else if (has_form(rq) && rq->params) {
+                strbuf_add(&body.before, rq->params->data, rq->params->len);
+                if (strbuf_error(&body.before) < 0)
+                        return error_set(err, -ENOMEM, "out of memory");
         }
-        if (curl_multi_add_handle(c->multi, c->easy) != CURLM_OK)
-                return error_set(err, -ENOMEM, "out of memory");
-        r = client_run(c, &code);
-        (void) curl_multi_remove_handle(c->multi, c->easy);
-        if (r < 0)
-                return error_set(err, r, "the request was given up: %s", strerror(-r));
-        return check_result(c, code, ret, err);
+        x.body = has_form(rq) ? &body : NULL;
+        r = exchange_run(&x, &status, &why);
+        if (r < 0 && *why.param)
+                return error_set_param(err, r, why.param, "%s", why.text);
+        return r < 0 ? explain(c, r, &why, err) : take_answer(c, status, ret, err);
 }
 
 int client_call(Client *c, const Request *rq, Answer *ret, struct storaged_error *err)
 {
-        bool has_query =
-                rq->params && rq->params->len > 0 && (str_eq(rq->method, "GET") || str_eq(rq->method, "DELETE"));
-        AUTO(freep) char *url = NULL;
-        curl_mime *mime = NULL;
-        int r;
+        bool has_query = rq->params && rq->params->len > 0 && !has_form(rq);
+        AUTO(freep) char *target = NULL;
 
         if ((rq->params && strbuf_error(rq->params) < 0) ||
-            str_printf(&url, "http://localhost/api2/json%s%s%s", rq->path, has_query ? "?" : "",
-                       has_query ? rq->params->data : "") < 0)
+            str_printf(&target, "/api2/json%s%s%s", rq->path, has_query ? "?" : "", has_query ? rq->params->data : "") <
+                    0)
                 return error_set(err, -ENOMEM, "out of memory");
+        if (str_has_control(target) || strchr(target, ' ')) /* it is a word of our request's first line */
+                return error_set(err, -EINVAL, "'%s' can't be asked for", rq->path);
         json_tokener_reset(c->tokener);
         (void) json_object_put(TAKE(c->body));
         c->parse_error = 0;
-        c->upload = rq->upload;
         c->wants_text = rq->wants_text;
         strbuf_deinit(&c->text);
-
-        r = client_perform(c, rq, url, &mime, ret, err);
-
-        c->upload = NULL;
-        curl_mime_free(mime);
-        return r;
+        return client_perform(c, rq, target, ret, err);
 }

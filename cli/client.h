@@ -10,18 +10,9 @@
 #include <storaged/error.h>
 
 #include "base/str.h"
+#include "cli/upload.h"
 
 typedef struct Client Client;
-
-/* A file that goes along as multipart/form-data. */
-typedef struct Upload {
-        const char *path;                          /* of our file */
-        const char *filename;                      /* as the daemon shall see it */
-        const char *content;                       /* the field `content` */
-        const char *checksum, *checksum_algorithm; /* or NULL */
-        void (*progress)(void *userdata, uint64_t done, uint64_t total);
-        void *userdata;
-} Upload;
 
 typedef struct Request {
         const char *method;   /* GET, POST, PUT, DELETE */
