@@ -328,7 +328,7 @@ class Daemon:
     def delete(self, path, /, **params):
         return self.call("DELETE", path, **params)
 
-    def raw(self, data, timeout=5.0, half_close=True):
+    def raw(self, data, timeout=DEADLINE, half_close=True):
         """Bytes in, all bytes out until the daemon closes or nothing comes any more."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
             s.settimeout(timeout)

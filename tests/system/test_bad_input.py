@@ -184,7 +184,7 @@ class BadInput(DaemonTest):
         whole = (b"POST /api2/json/storage HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
                  b"Content-Length: %d\r\n\r\n" % len(body)) + body
         for n in (1, 5, 20, 40, 90, len(whole) - 40, len(whole) - 1):
-            r = self.d.raw(whole[:n], timeout=1.0)
+            r = self.d.raw(whole[:n])
             self.assertNotRegex(r.split(b"\r\n")[0], rb" 200 ", f"cut after {n}")
         self.assertNotIn(b"cut", self.d.config_text())
 
@@ -192,11 +192,11 @@ class BadInput(DaemonTest):
         body = b"type=dir&storage=cut&disable=1&path=/tmp/cut"
         head = b"POST /api2/json/storage HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         for length in (b"100", b"-5", b"abc", b"0x10", b""):
-            r = self.d.raw(head + b"Content-Length: " + length + b"\r\n\r\n" + body, timeout=1.0)
+            r = self.d.raw(head + b"Content-Length: " + length + b"\r\n\r\n" + body)
             self.assertNotRegex(r.split(b"\r\n")[0], rb" 200 ", length)
-        r = self.d.raw(head + b"Content-Length: 10\r\n\r\n" + body, timeout=1.0)
+        r = self.d.raw(head + b"Content-Length: 10\r\n\r\n" + body)
         self.assertRegex(r.split(b"\r\n")[0], rb" 4\d\d ")
-        r = self.d.raw(head + b"\r\n" + body, timeout=1.0)
+        r = self.d.raw(head + b"\r\n" + body)
         self.assertNotRegex(r.split(b"\r\n")[0], rb" 200 ")
         self.assertNotIn(b"cut", self.d.config_text())
 
@@ -207,7 +207,7 @@ class BadInput(DaemonTest):
                      b"GET /api2/json/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
                      b"POST /api2/json/storage HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"):
             with self.subTest(data[:40]):
-                r = self.d.raw(data, timeout=1.0)
+                r = self.d.raw(data)
                 self.assertNotRegex(r.split(b"\r\n")[0], rb" 200 ")
 
     def test_duplicate_parameters_and_strange_bodies(self):
