@@ -105,7 +105,6 @@ void engine_submit(Engine *e, const Op *op, engine_done_fn done, void *userdata)
         }
         c->wire = op_version(op);
         c->is_fenced = op_is_fenced(op);
-        c->generation = e->tree->generation;
         op_encode(&c->body, op);
         if (strbuf_error(&c->body) < 0) {
                 change_finish(c, -ENOMEM);

@@ -74,6 +74,19 @@ static int keep_conflicts(Engine *e, const Tree *new, const History *history)
         return r;
 }
 
+/*
+ * Numbers of objects in changes not yet delivered were those of the old tree. That of a lock may be another one's in
+ * this tree, and the others may have made the change already: ESTALE would say that they have not.
+ */
+static void fail_sent(Engine *e)
+{
+        while (e->sent.first) {
+                Change *c = change_list_take(&e->sent, &e->sent.first);
+
+                change_finish(c, c->refusal ? c->refusal : c->is_fenced ? -ETIMEDOUT : -ESTALE);
+        }
+}
+
 static int take_tree(Engine *e)
 {
         AUTO(tree_freep) Tree *old = NULL;
@@ -105,8 +118,7 @@ static int take_tree(Engine *e)
         e->history.quorate_index = e->tree->version.index;
         e->state_dirty = true;
         e->receiver = receiver_free(e->receiver); /* before `old`, which it looks at */
-        /* Numbers of objects in changes not yet delivered were those of the old tree. */
-        change_list_fail(&e->sent, -ESTALE);
+        fail_sent(e);
         engine_forget_stored(e);
         engine_tell_all_changed(e);
         return 0;

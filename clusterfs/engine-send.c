@@ -55,9 +55,6 @@ void engine_send_change(Engine *e, Change *c)
         /* Somebody of this term would not understand it. */
         if (c->wire > e->wire)
                 make_void(c, c->is_fenced ? -ENOTTY : -ENOENT);
-        /* The number may be another lock's in the tree of others, and they may have made this change already. */
-        else if (c->is_fenced && c->generation != e->tree->generation)
-                make_void(c, -ETIMEDOUT);
         c->sequence = ++e->sequence;
         strbuf_add(&copy, c->body.data, c->body.len);
         if (engine_send(e, FRAME_CHANGE, e->options.is_full ? FRAME_FLAG_ACK : 0, c->sequence, &copy, false) < 0)

@@ -3,7 +3,8 @@
  * The engines of up to 24 nodes over a simulated Corosync (sim-corosync.c): changes by all of them while the network
  * falls apart and heals, daemons are ended, killed and frozen, and some are changed in local mode. After each round of
  * chaos everything is connected again and must come to one tree that has lost no acknowledged change; what was changed
- * alone is in the tree or kept. All chance is of one seed, which is printed when something is wrong:
+ * alone is in the tree or kept. Or the changes are fenced ones, and daemons come back as older ones that do not know
+ * them: then the answers must be true. All chance is of one seed, which is printed when something is wrong:
  *   SIM_SEED=N SIM_NODES=N build/tests/unit/clusterfs/test-sim
  */
 #include <setjmp.h>
@@ -36,6 +37,7 @@
 #define FILES 12u
 #define ALONE "by one alone"
 #define DRAIN_MAX 400000u
+#define OLDER (OP_FENCED_VERSION - 1u)
 
 typedef struct Write {
         unsigned file;
@@ -43,10 +45,17 @@ typedef struct Write {
         int result;
 } Write;
 
+/* A change under a lock, to a file of its own. */
+typedef struct Fenced {
+        bool is_over;
+        int result;
+} Fenced;
+
 typedef struct Computer {
         Engine *engine;
         char dir[64];
         unsigned alone; /* files made in local mode so far */
+        uint16_t wire_max;
 } Computer;
 
 static struct {
@@ -55,8 +64,9 @@ static struct {
         uint64_t seed, step;
         sd_event *event;
         VEC(Write *) writes; /* the content of a file names its writer */
+        VEC(Fenced *) fenced;
         unsigned acked, refused;
-        bool is_killing;
+        bool is_killing, is_fencing;
 } world;
 
 /* --- what would bring in chance or time ----------------------------------------------------------------- */
@@ -108,7 +118,7 @@ static void start(unsigned i, bool local)
                                         .is_full = true,
                                         .max_bytes = TREE_SIZE_MAX_DEFAULT,
                                         .lock_usec = ENGINE_LOCK_USEC,
-                                        .wire_max = FRAME_VERSION,
+                                        .wire_max = world.computers[i].wire_max,
                                         .wire_min = FRAME_VERSION_MIN };
         const EngineEvents events = { 0 };
         int r;
@@ -121,8 +131,16 @@ static void start(unsigned i, bool local)
                          (unsigned long long) world.seed);
 }
 
+/* Of that wire version, from now on. */
+static void start_as(unsigned i, uint16_t wire_max)
+{
+        world.computers[i].wire_max = wire_max;
+        start(i, false);
+}
+
 static void stop(unsigned i, bool killed)
 {
+        world.computers[i].wire_max = world.is_fencing && sim_random(12) == 0 ? OLDER : FRAME_VERSION;
         world.is_killing = killed;
         world.computers[i].engine = engine_free(world.computers[i].engine);
         world.is_killing = false;
@@ -195,6 +213,58 @@ static void change_tree(unsigned i)
         engine_submit(e, &op, NULL, NULL);
 }
 
+/* --- fenced changes ------------------------------------------------------------------------------------- */
+
+#define LOCK "priv/lock/l"
+
+static void make_dir(Engine *e, const char *parent, const char *name)
+{
+        const Node *n = tree_resolve(engine_tree(e), parent);
+        Op op = { .type = OP_MKDIR, .name = name, .name_len = strlen(name), .mtime = 1 };
+
+        op.ino = n ? n->ino : TREE_ROOT_INO;
+        engine_submit(e, &op, NULL, NULL);
+}
+
+/* It is another one then, if somebody has it already. */
+static void take_lock(Engine *e)
+{
+        const Node *dir = tree_resolve(engine_tree(e), "priv/lock");
+        Op op = { .type = OP_RMDIR, .name = "l", .name_len = 1, .mtime = 1 };
+
+        if (!dir) {
+                make_dir(e, "", "priv");
+                make_dir(e, "priv", "lock");
+                return;
+        }
+        op.ino = dir->ino;
+        engine_submit(e, &op, NULL, NULL);
+        make_dir(e, "priv/lock", "l");
+}
+
+static void fenced_done(void *userdata, int result, uint64_t ino)
+{
+        Fenced *f = userdata;
+
+        (void) ino;
+        f->is_over = true;
+        f->result = result;
+}
+
+static void write_fenced(Engine *e)
+{
+        const Node *lock = tree_resolve(engine_tree(e), LOCK);
+        Fenced *f = calloc(1, sizeof(*f));
+        char name[32];
+        Op op = { .type = OP_PUT, .flags = OP_FENCED, .ino = TREE_ROOT_INO, .name = name, .mtime = 1 };
+
+        assert_non_null(f);
+        op.name_len = (size_t) snprintf(name, sizeof(name), "p%zu", world.fenced.n);
+        op.lock = lock ? lock->ino : 1;
+        assert_int_equal(VEC_PUSH(&world.fenced, f), 0);
+        engine_submit(e, &op, fenced_done, f);
+}
+
 /* The daemon is ended, changed in local mode, and comes back. */
 static void change_alone(unsigned i)
 {
@@ -249,7 +319,7 @@ static void disturb(void)
                 sim_freeze(i, !sim_is_frozen(i));
                 break;
         case 4:
-                if (sim_random(4) == 0)
+                if (!world.is_fencing && sim_random(4) == 0)
                         change_alone(i);
                 break;
         default:
@@ -270,7 +340,10 @@ static void chaos(unsigned steps)
                 if (sim_random(130 * world.n) == 0)
                         disturb();
                 if (sim_random(3) == 0 && world.computers[i].engine && !sim_is_frozen(i)) {
-                        if (sim_random(3) == 0)
+                        if (world.is_fencing)
+                                sim_random(200) == 0 ? take_lock(world.computers[i].engine)
+                                                    : write_fenced(world.computers[i].engine);
+                        else if (sim_random(3) == 0)
                                 change_tree(i);
                         else
                                 write_file(i);
@@ -298,16 +371,10 @@ static void complain(const char *what, unsigned i)
         fail();
 }
 
-static void heal(void)
+static void settle_and_drain(void)
 {
-        unsigned groups[SIM_HOSTS_MAX] = { 0 }, quiet = 0;
+        unsigned quiet = 0;
 
-        for (unsigned i = 0; i < world.n; i++) {
-                sim_freeze(i, false);
-                if (!world.computers[i].engine)
-                        start(i, false);
-        }
-        sim_partition(groups);
         for (unsigned s = 0; quiet < 3; s++) {
                 world.step++;
                 quiet = sim_step() ? 0 : quiet + 1;
@@ -316,6 +383,19 @@ static void heal(void)
                 if (s > DRAIN_MAX)
                         complain("the members talk without end", 0);
         }
+}
+
+static void heal(void)
+{
+        unsigned groups[SIM_HOSTS_MAX] = { 0 };
+
+        for (unsigned i = 0; i < world.n; i++) {
+                sim_freeze(i, false);
+                if (!world.computers[i].engine)
+                        start(i, false);
+        }
+        sim_partition(groups);
+        settle_and_drain();
 }
 
 /* In the tree, or in what was put aside when this node's was given up. */
@@ -393,6 +473,33 @@ static void check(void)
                 }
 }
 
+/* What is known of the outcome is true. Counts the answers: made, no lock, not understood, unknown but made, unknown. */
+static void check_fenced(unsigned counts[static 5])
+{
+        const Tree *t = engine_tree(world.computers[0].engine);
+
+        for (size_t i = 0; i < world.fenced.n; i++) {
+                const Fenced *f = world.fenced.items[i];
+                char name[32];
+                bool is_made;
+
+                (void) snprintf(name, sizeof(name), "p%zu", i);
+                is_made = tree_resolve(t, name) != NULL;
+                if (!f->is_over)
+                        complain("a fenced change is never answered", 0);
+                if (f->result == 0 ? !is_made : is_made && (f->result == -ESTALE || f->result == -ENOTTY)) {
+                        print_error("%s: %s, and the file is %sthere\n", name, strerror(-f->result),
+                                    is_made ? "" : "not ");
+                        complain("a fenced change's answer is not true", 0);
+                }
+                counts[0] += f->result == 0;
+                counts[1] += f->result == -ESTALE;
+                counts[2] += f->result == -ENOTTY;
+                counts[3] += f->result == -ETIMEDOUT && is_made;
+                counts[4] += f->result == -ETIMEDOUT && !is_made;
+        }
+}
+
 /* --- runs ----------------------------------------------------------------------------------------------- */
 
 static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *ftw)
@@ -413,7 +520,7 @@ static void begin(unsigned n, uint64_t seed)
                 (void) snprintf(world.computers[i].dir, sizeof(world.computers[i].dir), "%s/clusterfs-sim-XXXXXX",
                                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
                 assert_non_null(mkdtemp(world.computers[i].dir));
-                start(i, false);
+                start_as(i, FRAME_VERSION);
         }
 }
 
@@ -426,6 +533,9 @@ static void end(void)
         for (size_t i = 0; i < world.writes.n; i++)
                 free(world.writes.items[i]);
         VEC_DEINIT(&world.writes);
+        for (size_t i = 0; i < world.fenced.n; i++)
+                free(world.fenced.items[i]);
+        VEC_DEINIT(&world.fenced);
         world.event = sd_event_unref(world.event);
         sim_deinit();
 }
@@ -502,12 +612,86 @@ static void the_same_seed_gives_the_same_run(void **state)
         assert_memory_equal(a, b, sizeof(a));
 }
 
+static void begin_fenced(unsigned n, uint64_t seed)
+{
+        begin(n, seed);
+        world.is_fencing = true;
+        for (unsigned i = 0; i < 3; i++) { /* each goes on from what the one before has made */
+                heal();
+                take_lock(world.computers[0].engine);
+        }
+        heal();
+}
+
+static void members_of_an_older_version_come_and_go(unsigned counts[static 5])
+{
+        for (uint64_t seed = 1; seed <= 6; seed++) {
+                begin_fenced(5, seed);
+                for (unsigned r = 0; r < 4; r++) {
+                        chaos(4000);
+                        heal();
+                        check();
+                }
+                check_fenced(counts);
+                end();
+        }
+}
+
+/*
+ * A node is cut off for a moment and does not even notice: its change is still under way when it has to take the tree
+ * of the others, to whom an older member may have come meanwhile.
+ */
+static void others_went_on_meanwhile(unsigned counts[static 5])
+{
+        const unsigned alone[SIM_HOSTS_MAX] = { 1 }, together[SIM_HOSTS_MAX] = { 0 };
+
+        for (uint64_t seed = 1; seed <= 20; seed++) {
+                begin_fenced(3, seed);
+                write_fenced(world.computers[0].engine);
+                engine_settle(world.computers[0].engine);
+                for (uint64_t steps = sim_random(6); steps > 0; steps--)
+                        (void) sim_step();
+                sim_freeze(0, true);
+                sim_partition(alone);
+                if (seed % 2) {
+                        stop(2, false);
+                        start_as(2, OLDER);
+                }
+                settle_and_drain();
+                put(world.computers[1].engine, "meanwhile", "x", NULL, NULL);
+                settle_and_drain();
+                sim_freeze(0, false);
+                sim_partition(together);
+                for (unsigned s = 0; s < 60; s++) { /* users who know of nothing */
+                        (void) sim_step();
+                        write_fenced(world.computers[0].engine);
+                }
+                heal();
+                check();
+                check_fenced(counts);
+                end();
+        }
+}
+
+static void what_is_said_of_fenced_changes_is_true(void **state)
+{
+        unsigned counts[5] = { 0 };
+
+        (void) state;
+        members_of_an_older_version_come_and_go(counts);
+        others_went_on_meanwhile(counts);
+        print_message("fenced changes: %u made, %u without their lock, %u not understood by all, of %u unknown %u made\n",
+                      counts[0], counts[1], counts[2], counts[3] + counts[4], counts[3]);
+        assert_true(counts[0] > 0 && counts[1] > 0 && counts[2] > 0 && counts[3] + counts[4] > 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = { cmocka_unit_test(three_nodes_come_to_one_tree),
                                             cmocka_unit_test(five_nodes_come_to_one_tree),
                                             cmocka_unit_test(twenty_four_nodes_come_to_one_tree),
-                                            cmocka_unit_test(the_same_seed_gives_the_same_run) };
+                                            cmocka_unit_test(the_same_seed_gives_the_same_run),
+                                            cmocka_unit_test(what_is_said_of_fenced_changes_is_true) };
 
         log_open("sim", getenv("SIM_LOG") ? LOG_DEBUG : LOG_CRIT);
         return cmocka_run_group_tests(tests, NULL, NULL);
