@@ -23,7 +23,7 @@ struct Change {
         StrBuf body;    /* kept until it has been applied, to be sent again in a new term */
         uint16_t wire;  /* who speaks an older version does not understand it */
         bool is_fenced; /* names a lock by its number */
-        int refusal; /* 0, or why it was not sent but a change that changes nothing */
+        int refusal;    /* 0, or why it was not sent but a change that changes nothing */
         uint64_t sequence;
         engine_done_fn done;
         void *userdata;

@@ -231,12 +231,12 @@ static void ask_lock(fuse_req_t req, FuseFs *fs, const Node *n)
 
 static void set_time(fuse_req_t req, FuseFs *fs, const Node *n, const struct stat *attr, int to_set)
 {
+        bool is_now = (to_set & FUSE_SET_ATTR_MTIME_NOW) != 0;
         Op op = { .type = OP_UTIME, .ino = n->ino };
         Request *q;
 
-        if (!(to_set & FUSE_SET_ATTR_MTIME_NOW))
-                op.mtime = (int64_t) attr->st_mtim.tv_sec * 1000000000 + attr->st_mtim.tv_nsec;
-        if (node_is_lock(n) && !(to_set & FUSE_SET_ATTR_MTIME_NOW) && op.mtime == 0) {
+        op.mtime = is_now ? fusefs_now() : (int64_t) attr->st_mtim.tv_sec * 1000000000 + attr->st_mtim.tv_nsec;
+        if (node_is_lock(n) && op.mtime == 0) {
                 ask_lock(req, fs, n);
                 return;
         }
@@ -244,14 +244,16 @@ static void set_time(fuse_req_t req, FuseFs *fs, const Node *n, const struct sta
                 (void) fuse_reply_err(req, EACCES);
                 return;
         }
+        if (op.mtime == 0)
+                op.mtime = 1; /* 0 stands for "now" on the way; a nanosecond later nobody sees */
+        if (n->type == NODE_FILE && !engine_is_local(fs->engine)) {
+                behind_set_time(req, n, op.mtime);
+                return;
+        }
         q = request_new(req, REPLY_ATTR);
         if (!q)
                 return;
         q->ino = fusefs_id(fs, n);
-        if (to_set & FUSE_SET_ATTR_MTIME_NOW)
-                op.mtime = fusefs_now();
-        else if (op.mtime == 0)
-                op.mtime = 1; /* 0 stands for "now" on the way; a nanosecond later nobody sees */
         request_submit(q, &op);
 }
 

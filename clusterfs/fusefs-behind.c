@@ -8,8 +8,8 @@
  * the open() has shown that the name was that file's; from then on it is the file that counts, as on any file system. A
  * file that was opened to be replaced (O_TRUNC) is put under its name. What is appended or written to certain places
  * only goes to the file if it has the name, else to the one that has, in a second change. Who may have read what was
- * there (O_RDWR), or truncates by a path, waits for one round of ordering before; so does everybody while an older
- * version takes part.
+ * there (O_RDWR), truncates or sets the time by a path, waits for one round of ordering before; so does everybody while
+ * an older version takes part.
  *
  * A name that is another file's by then is ESTALE, and the kernel looks the path up again. So is a file that was given
  * another name between the kernel's looking it up and its opening it: open() does not say by which name, so the last
@@ -231,6 +231,32 @@ void behind_truncate(fuse_req_t req, const Node *n, uint64_t size)
         request_order(q);
 }
 
+static bool has_open(const FuseFs *fs, pid_t pid, uint64_t id)
+{
+        for (const Handle *h = fs->handles; h; h = h->next)
+                if (h->pid == pid && h->ino == id)
+                        return true;
+        return false;
+}
+
+/* The kernel does not say whether by a path or by a descriptor: who has the file open means that file. */
+void behind_set_time(fuse_req_t req, const Node *n, int64_t mtime)
+{
+        FuseFs *fs = fusefs_of(req);
+        bool is_open = has_open(fs, fuse_req_ctx(req)->pid, fusefs_id(fs, n));
+        Op op = { .type = OP_UTIME, .ino = n->ino, .mtime = mtime };
+        Request *q = is_open ? request_new(req, REPLY_ATTR) : request_behind(req, n, REPLY_TIME);
+
+        if (!q)
+                return;
+        q->ino = fusefs_id(fs, n);
+        q->mtime = mtime;
+        if (is_open)
+                request_submit(q, &op);
+        else
+                request_order(q);
+}
+
 /* The file, if it has still the name that it was found under; else the request was answered. */
 static const Node *still_named(Request *q, int result)
 {
@@ -258,10 +284,13 @@ void behind_opened(Request *q, int result)
         fusefs_reply_open(q->req, q->fs, h, &q->fi, NULL);
 }
 
-bool behind_truncated(Request *q, int result)
+bool behind_changed(Request *q, int result)
 {
         const Node *n = still_named(q, result);
         Op op = { .type = OP_TRUNCATE, .size = q->size };
+
+        if (q->reply == REPLY_TIME)
+                op = (Op){ .type = OP_UTIME, .mtime = q->mtime };
 
         if (!n)
                 return false;

@@ -153,8 +153,8 @@ static void on_done(void *userdata, int result, uint64_t ino)
                 request_free(q);
                 return;
         }
-        if (q->reply == REPLY_SIZE) {
-                if (!behind_truncated(q, result))
+        if (q->reply == REPLY_SIZE || q->reply == REPLY_TIME) {
+                if (!behind_changed(q, result))
                         request_free(q);
                 return;
         }

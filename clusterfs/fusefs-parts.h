@@ -57,8 +57,9 @@ enum reply {
         REPLY_FLUSH,
         REPLY_DRAFT,
         REPLY_IOCTL,
-        REPLY_OPEN, /* these two: once it was ordered */
+        REPLY_OPEN, /* these three: once it was ordered */
         REPLY_SIZE,
+        REPLY_TIME,
 };
 
 typedef struct Request {
@@ -66,6 +67,7 @@ typedef struct Request {
         fuse_req_t req;
         enum reply reply;
         uint64_t ino, parent, size;
+        int64_t mtime;
         Handle *handle; /* of a flush */
         struct fuse_file_info fi;
         char *name;
@@ -150,12 +152,14 @@ const Node *behind_node(FuseFs *fs, const Handle *h);
 void behind_published(Handle *h, const Node *n);
 /* It was refused. True: there is something to publish again, and to whom. */
 bool behind_again(FuseFs *fs, Handle *h);
-/* Opens a file to write, or truncates it, when this node knows what the others were told before; answers. */
+/* Opens a file to write, truncates it or sets its time (ns) when this node knows what the others were told before;
+ * answers. */
 void behind_open(fuse_req_t req, const Node *n, const struct fuse_file_info *fi);
 void behind_truncate(fuse_req_t req, const Node *n, uint64_t size);
+void behind_set_time(fuse_req_t req, const Node *n, int64_t mtime);
 /* Their second halves. True: `q` was submitted once more. */
 void behind_opened(Request *q, int result);
-bool behind_truncated(Request *q, int result);
+bool behind_changed(Request *q, int result);
 
 /* fusefs-file.c */
 /* Sends what was written; `req` NULL: nobody waits. */

@@ -128,6 +128,34 @@ class Behind(ClusterCase):
     def test_truncation_of_what_was_replaced(self):
         self.story(replace, lambda p: os.truncate(p, 2), "of")
 
+    def test_time_of_what_was_replaced(self):
+        def touch(path):
+            os.utime(path, (7, 7))
+        for i in range(ROUNDS):
+            failed = self.while_behind(replace, f"time{i}", touch)
+            assert not failed, f"round {i}: {failed[0]!r}"
+            for n in self.c.nodes:
+                assert os.stat(n.path(f"time{i}")).st_mtime == 7, f"round {i}, {n.name}"
+
+    def test_time_of_what_was_moved_away_is_refused(self):
+        for i in range(ROUNDS):
+            failed = self.while_behind(move_away, f"moved{i}", lambda p: os.utime(p, (7, 7)))
+            assert failed and failed[0].errno in (errno.ENOENT, errno.ESTALE), failed
+            for n in self.c.nodes:
+                assert os.stat(n.path(f"moved{i}.old")).st_mtime != 7, f"round {i}: what was moved away got its time"
+
+    def test_time_by_a_descriptor_is_that_file_s(self):
+        """Whatever its name is by then."""
+        one, three = self.c[0], self.c[2]
+        put(one.path("held"), "first")
+        wait_until("it is there", lambda: os.path.exists(three.path("held")))
+        with open(three.path("held")) as f:
+            os.rename(one.path("held"), one.path("held.old"))
+            os.utime(f.fileno(), (7, 7))
+            wait_until("it is moved", lambda: os.path.exists(three.path("held.old")))
+            os.utime(f.fileno(), (8, 8))
+        assert os.stat(three.path("held.old")).st_mtime == 8
+
     def test_beside_a_member_of_an_older_version(self):
         def restart(*options):
             self.c[1].stop_fs()

@@ -342,7 +342,7 @@ static void chaos(unsigned steps)
                 if (sim_random(3) == 0 && world.computers[i].engine && !sim_is_frozen(i)) {
                         if (world.is_fencing)
                                 sim_random(200) == 0 ? take_lock(world.computers[i].engine)
-                                                    : write_fenced(world.computers[i].engine);
+                                                     : write_fenced(world.computers[i].engine);
                         else if (sim_random(3) == 0)
                                 change_tree(i);
                         else
@@ -473,7 +473,7 @@ static void check(void)
                 }
 }
 
-/* What is known of the outcome is true. Counts the answers: made, no lock, not understood, unknown but made, unknown. */
+/* What is known of the outcome is true. Counted: made, no lock, not understood, unknown but made, unknown. */
 static void check_fenced(unsigned counts[static 5])
 {
         const Tree *t = engine_tree(world.computers[0].engine);
@@ -680,7 +680,7 @@ static void what_is_said_of_fenced_changes_is_true(void **state)
         (void) state;
         members_of_an_older_version_come_and_go(counts);
         others_went_on_meanwhile(counts);
-        print_message("fenced changes: %u made, %u without their lock, %u not understood by all, of %u unknown %u made\n",
+        print_message("fenced changes: %u made, %u without their lock, %u not understood, of %u unknown %u made\n",
                       counts[0], counts[1], counts[2], counts[3] + counts[4], counts[3]);
         assert_true(counts[0] > 0 && counts[1] > 0 && counts[2] > 0 && counts[3] + counts[4] > 0);
 }
