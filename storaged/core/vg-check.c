@@ -41,13 +41,13 @@ static size_t length(json_object *o, const char *key)
         return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 }
 
-static void check_use(json_object *lun, const char *node, StrBuf *b)
+static void check_use(json_object *lun, const char *node, bool may_be_open, StrBuf *b)
 {
         if (length(lun, "holders") > 0)
                 add(b, node, "has devices on it: %s", json_object_to_json_string(json_get(lun, "holders")));
         else if (length(lun, "mounts") > 0)
                 add(b, node, "has it mounted: %s", json_object_to_json_string(json_get(lun, "mounts")));
-        else if (json_get_int(lun, "n_open", 0) > 0)
+        else if (json_get_int(lun, "n_open", 0) > 0 && !may_be_open)
                 add(b, node, "has it open");
         if (length(lun, "storages") > 0)
                 add(b, node, "uses it for %s", json_object_to_json_string(json_get(lun, "storages")));
@@ -68,7 +68,8 @@ static void check_content(json_object *lun, const char *node, const char *wipe, 
                     signature ? signature : "");
 }
 
-static void check_node(json_object *lun, const char *node, uint64_t size, uint32_t n_paths, const char *wipe, StrBuf *b)
+static void check_node(json_object *lun, const char *node, uint64_t size, uint32_t n_paths, const VgLunNeeds *needs,
+                       StrBuf *b)
 {
         uint32_t n_active = (uint32_t) json_get_uint(lun, "n_active", 0);
         uint64_t bytes = json_get_uint(lun, "size", 0);
@@ -83,8 +84,8 @@ static void check_node(json_object *lun, const char *node, uint64_t size, uint32
                 add(b, node, "says it is %s%s%s", state, reason ? ": " : "", reason ? reason : "");
         if (!json_get_string(lun, "device"))
                 add(b, node, "has no device for it");
-        check_content(lun, node, wipe, b);
-        check_use(lun, node, b);
+        check_content(lun, node, needs->wipe, b);
+        check_use(lun, node, needs->may_be_open, b);
 }
 
 /* The largest size, and if wanted the most paths, that a node has. */
@@ -126,7 +127,7 @@ int vg_check_lun(json_object *matrix, const char *wwid, const VgLunNeeds *needs,
                 else if (!seen)
                         add(reasons, name, "does not see it");
                 else
-                        check_node(seen, name, size, n_paths, needs->wipe, reasons);
+                        check_node(seen, name, size, n_paths, needs, reasons);
         }
         return strbuf_error(reasons);
 }

@@ -39,11 +39,12 @@ struct VgJob {
         enum vg_work work;
         char *vg, *wwid, *locking, *wipe;
         uint32_t n_paths;
-        char *nodes[NODES_MAX + 1]; /* all members, this one first */
-        char *devices[NODES_MAX];   /* of the LUN there, where that is known */
-        unsigned ids[NODES_MAX];    /* at sanlock */
-        size_t n_nodes, at;         /* at: the node whose turn it is */
-        unsigned n_open;            /* parts of this step that have not ended */
+        char *nodes[NODES_MAX + 1];  /* all members, this one first */
+        char *devices[NODES_MAX];    /* of the LUN there, where that is known */
+        unsigned ids[NODES_MAX];     /* at sanlock */
+        size_t n_nodes, at;          /* at: the node whose turn it is */
+        unsigned n_open;             /* parts of this step that have not ended */
+        bool was_open, is_last_look; /* of the LUN: somebody had it open, and it has been looked at again */
         Task *task;
         ClusterLock *lock;
         struct storaged_error err;
@@ -195,13 +196,27 @@ static int take_devices(VgJob *j, json_object *lun)
         return 0;
 }
 
+/* Nothing speaks against it but, perhaps, that somebody has it open at this moment: 0, 1. */
+static int check_lun(VgJob *j, json_object *matrix, StrBuf *reasons)
+{
+        VgLunNeeds needs = { j->wipe, j->n_paths, !j->is_last_look };
+        AUTO(strbuf_deinit) StrBuf open = STRBUF_INIT;
+        int r = vg_check_lun(matrix, j->wwid, &needs, reasons);
+
+        if (r < 0 || reasons->len > 0 || j->is_last_look)
+                return r;
+        needs.may_be_open = false;
+        r = vg_check_lun(matrix, j->wwid, &needs, &open);
+        return r < 0 ? r : open.len > 0;
+}
+
 static void on_matrix(void *userdata, const Reply *reply, const struct storaged_error *err)
 {
         AUTO(strbuf_deinit) StrBuf reasons = STRBUF_INIT;
         VgJob *j = userdata;
-        VgLunNeeds needs = { j->wipe, j->n_paths };
         AUTO_JSON *parsed = NULL;
         json_object *matrix;
+        int r;
 
         if (err) {
                 fail(j, err->code, "%s", err->text);
@@ -210,25 +225,41 @@ static void on_matrix(void *userdata, const Reply *reply, const struct storaged_
         if (reply->raw)
                 (void) json_parse(reply->raw, reply->raw_len, &parsed);
         matrix = reply->raw ? parsed : reply->data;
-        if (vg_check_lun(matrix, j->wwid, &needs, &reasons) < 0 || take_devices(j, luns_find_in(matrix, j->wwid)) < 0) {
+        r = check_lun(j, matrix, &reasons);
+        j->was_open = r > 0;
+        if (r == 0 && reasons.len == 0)
+                r = take_devices(j, luns_find_in(matrix, j->wwid));
+        if (r < 0)
                 fail(j, -ENOMEM, "out of memory");
-                return;
-        }
-        if (reasons.len > 0) {
+        else if (reasons.len > 0)
                 fail(j, -EBUSY, "LUN %s can't become part of volume group \"%s\": %s", j->wwid, j->vg, reasons.data);
-                return;
-        }
-        if (!j->devices[0]) {
+        else if (j->was_open)
+                next(j);
+        else if (!j->devices[0])
                 fail(j, -ENODEV, "LUN %s: no device on node %s", j->wwid, j->core->node);
-                return;
+        else {
+                task_log(j->task, "LUN %s: the same on %zu nodes, all paths there, nothing else on it", j->wwid,
+                         j->n_nodes);
+                next(j);
         }
-        task_log(j->task, "LUN %s: the same on %zu nodes, all paths there, nothing else on it", j->wwid, j->n_nodes);
-        next(j);
 }
 
 static void step_check_lun(VgJob *j)
 {
         luns_cluster_query(j->core, j->wwid, LUNS_FRESH, on_matrix, j);
+}
+
+/*
+ * LVM and udev open a disk that they look at, LVM for our own question whether the group's name is free: who only has
+ * it open counts if it still does once that is answered.
+ */
+static void step_look_again(VgJob *j)
+{
+        j->is_last_look = true;
+        if (j->was_open)
+                step_check_lun(j);
+        else
+                next(j);
 }
 
 static void on_locking(void *userdata, const NodeAnswer *answers, size_t n)
@@ -493,8 +524,10 @@ static void step_find_device(VgJob *j)
         luns_query(j->core, LUNS_FRESH, on_device, j);
 }
 
-static const VgStep create_steps[] = { step_check_new, step_host_ids, step_make, step_start_locks, NULL };
-static const VgStep extend_steps[] = { step_check_lun, step_make, NULL };
+static const VgStep create_steps[] = {
+        step_check_new, step_look_again, step_host_ids, step_make, step_start_locks, NULL
+};
+static const VgStep extend_steps[] = { step_check_lun, step_look_again, step_make, NULL };
 static const VgStep reduce_steps[] = { step_find_device, step_make, NULL };
 static const VgStep destroy_steps[] = { step_check_storages, step_learn_locking, step_stop_others, step_make, NULL };
 static const VgStep convert_steps[] = { step_check_locking, step_check_unused, step_host_ids,

@@ -26,6 +26,7 @@ void vg_query(Core *c, const char *vg, reply_fn fn, void *userdata);
 typedef struct VgLunNeeds {
         const char *wipe;
         uint32_t n_paths;
+        bool may_be_open; /* that somebody has it open is no reason */
 } VgLunNeeds;
 
 /*

@@ -22,12 +22,12 @@
         "3600\",\"content\":\"none\""
 
 /* The reasons with `n2` on node n2 and a good LUN on n1. */
-static char *reasons(const char *n2, const char *wipe, uint32_t n_paths)
+static char *reasons(const char *n2, const char *wipe, uint32_t n_paths, bool may_be_open)
 {
         AUTO(freep) char *text = NULL;
         StrBuf b = STRBUF_INIT;
         AUTO_JSON *matrix = NULL;
-        VgLunNeeds needs = { wipe, n_paths };
+        VgLunNeeds needs = { wipe, n_paths, may_be_open };
 
         assert_true(asprintf(&text,
                              "{\"nodes\":[{\"node\":\"n1\",\"online\":1},{\"node\":\"n2\",\"online\":1}],\"luns\":[{"
@@ -40,7 +40,7 @@ static char *reasons(const char *n2, const char *wipe, uint32_t n_paths)
 
 static void assert_reason(const char *n2, const char *wipe, uint32_t n_paths, const char *expected)
 {
-        AUTO(freep) char *text = reasons(n2, wipe, n_paths);
+        AUTO(freep) char *text = reasons(n2, wipe, n_paths, false);
 
         if (*expected ? !strstr(text, expected) : *text != '\0')
                 fail_msg("expected '%s', found '%s'", expected, text);
@@ -69,6 +69,17 @@ static void each_reason_is_told(void **state)
         assert_reason("\"n2\":{" GOOD ",\"storages\":[\"ibm\"]}", NULL, 0, "node n2 uses it for");
 }
 
+/* Of the first look; who has it mounted or under a map counts at once. */
+static void what_is_only_open_is_looked_at_again(void **state)
+{
+        AUTO(freep) char *open = reasons("\"n2\":{" GOOD ",\"n_open\":1}", NULL, 0, true);
+        AUTO(freep) char *mounted = reasons("\"n2\":{" GOOD ",\"n_open\":1,\"mounts\":[\"/mnt\"]}", NULL, 0, true);
+
+        (void) state;
+        assert_string_equal(open, "");
+        assert_string_equal(mounted, "node n2 has it mounted: [ \"\\/mnt\" ]");
+}
+
 static void a_signature_is_named_to_be_wiped(void **state)
 {
         static const char *const swap = "\"n2\":{\"size\":1024,\"n_paths\":4,\"n_active\":4,\"device\":\"/dev/"
@@ -88,7 +99,7 @@ static void a_lun_nobody_sees(void **state)
 {
         AUTO(strbuf_deinit) StrBuf b = STRBUF_INIT;
         AUTO_JSON *matrix = NULL;
-        VgLunNeeds needs = { NULL, 0 };
+        VgLunNeeds needs = { NULL, 0, false };
 
         (void) state;
         assert_int_equal(json_parse("{\"nodes\":[],\"luns\":[]}", 22, &matrix), 0);
@@ -127,8 +138,11 @@ static void a_number_is_a_nodes_for_ever(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(the_same_on_all_nodes_is_taken),   cmocka_unit_test(each_reason_is_told),
-                cmocka_unit_test(a_signature_is_named_to_be_wiped), cmocka_unit_test(a_lun_nobody_sees),
+                cmocka_unit_test(the_same_on_all_nodes_is_taken),
+                cmocka_unit_test(each_reason_is_told),
+                cmocka_unit_test(what_is_only_open_is_looked_at_again),
+                cmocka_unit_test(a_signature_is_named_to_be_wiped),
+                cmocka_unit_test(a_lun_nobody_sees),
                 cmocka_unit_test(a_number_is_a_nodes_for_ever),
         };
 
