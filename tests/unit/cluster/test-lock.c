@@ -26,6 +26,8 @@
 #include "wire/json.h"
 #include "tests/unit/scratch.h"
 
+#define PATIENCE_USEC (30 * USEC_PER_SEC) /* for what takes a millisecond, on a machine that is busy */
+
 typedef struct Fixture {
         char root[SCRATCH_MAX], cluster[80], state_a[80], state_b[80], dir[160];
         sd_event *event;
@@ -195,9 +197,9 @@ static void free_one_is_had_and_given_back(void **state)
         char note[128];
 
         (void) snprintf(note, sizeof(note), "%s/locks/storage-x", f->state_a);
-        ask(f->a, false, USEC_PER_SEC, &r);
+        ask(f->a, false, PATIENCE_USEC, &r);
         assert_int_equal(r.n_calls, 0); /* never before it returns */
-        run_until(f, &r, USEC_PER_SEC);
+        run_until(f, &r, PATIENCE_USEC);
         assert_non_null(r.lock);
         assert_ptr_equal(r.lock, r.handle);
         assert_true(exists(f->dir));
@@ -215,7 +217,7 @@ static void deadline_of_now_still_gets_a_free_one(void **state)
         Request r = { 0 };
 
         ask(f->a, false, 0, &r);
-        run_until(f, &r, USEC_PER_SEC);
+        run_until(f, &r, PATIENCE_USEC);
         assert_non_null(r.lock);
 }
 
@@ -224,11 +226,11 @@ static void local_makes_no_directory(void **state)
         Fixture *f = *state;
         Request a = { 0 }, b = { 0 }, c = { 0 };
 
-        ask(f->a, true, USEC_PER_SEC, &a);
-        ask(f->a, true, USEC_PER_SEC, &b);
+        ask(f->a, true, PATIENCE_USEC, &a);
+        ask(f->a, true, PATIENCE_USEC, &b);
         ask(f->a, false, 10 * USEC_PER_SEC, &c); /* another lock */
-        run_until(f, &c, 10 * USEC_PER_SEC);
-        run_until(f, &a, 10 * USEC_PER_SEC);
+        run_until(f, &c, PATIENCE_USEC);
+        run_until(f, &a, PATIENCE_USEC);
         assert_non_null(a.lock);
         assert_true(cluster_lock_is_held(a.lock));
         assert_int_equal(b.n_calls, 0);
@@ -251,7 +253,7 @@ static void waiters_are_served_in_order(void **state)
                 r[i].release_at_once = true;
                 ask(f->a, false, 5 * USEC_PER_SEC, &r[i]);
         }
-        run_until(f, &r[39], 5 * USEC_PER_SEC);
+        run_until(f, &r[39], PATIENCE_USEC);
         for (size_t i = 0; i < 40; i++) {
                 assert_int_equal(r[i].n_calls, 1);
                 assert_int_equal(r[i].code, 0);
@@ -273,7 +275,7 @@ static void the_other_daemon_gets_its_turn(void **state)
         }
         ask(f->b, false, 30 * USEC_PER_SEC, &other);
         looks_like_fuse = true;
-        run_until(f, &other, 20 * USEC_PER_SEC);
+        run_until(f, &other, PATIENCE_USEC);
         assert_int_equal(other.n_calls, 1);
         assert_int_equal(other.code, 0);
         assert_int_equal(r[N - 1].n_calls, 0);
@@ -287,14 +289,14 @@ static void hand_over_keeps_the_directory(void **state)
         Request a = { 0 }, b = { 0 };
         struct stat before, after;
 
-        ask(f->a, false, USEC_PER_SEC, &a);
-        ask(f->a, false, USEC_PER_SEC, &b);
-        run_until(f, &a, USEC_PER_SEC);
+        ask(f->a, false, PATIENCE_USEC, &a);
+        ask(f->a, false, PATIENCE_USEC, &b);
+        run_until(f, &a, PATIENCE_USEC);
         assert_int_equal(lstat(f->dir, &before), 0);
         (void) cluster_lock_release(a.lock);
         assert_int_equal(b.n_calls, 0);
         assert_true(exists(f->dir));
-        run_until(f, &b, USEC_PER_SEC);
+        run_until(f, &b, PATIENCE_USEC);
         assert_int_equal(lstat(f->dir, &after), 0);
         assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
         assert_true(cluster_lock_is_held(b.lock));
@@ -305,9 +307,9 @@ static void timeout_names_the_holder_on_this_node(void **state)
         Fixture *f = *state;
         Request a = { 0 }, b = { 0 };
 
-        ask(f->a, false, USEC_PER_SEC, &a);
+        ask(f->a, false, PATIENCE_USEC, &a);
         ask(f->a, false, 10 * USEC_PER_MSEC, &b);
-        run_until(f, &b, USEC_PER_SEC);
+        run_until(f, &b, PATIENCE_USEC);
         assert_int_equal(b.code, -ETIMEDOUT);
         assert_non_null(strstr(b.err.text, "'storage-x'"));
         assert_non_null(strstr(b.err.text, "alloc 100"));
@@ -319,10 +321,10 @@ static void timeout_tells_of_a_holder_elsewhere(void **state)
         Fixture *f = *state;
         Request a = { 0 }, b = { 0 };
 
-        ask(f->a, false, USEC_PER_SEC, &a);
-        run_until(f, &a, USEC_PER_SEC);
+        ask(f->a, false, PATIENCE_USEC, &a);
+        run_until(f, &a, PATIENCE_USEC);
         ask(f->b, false, 120 * USEC_PER_MSEC, &b);
-        run_until(f, &b, USEC_PER_SEC);
+        run_until(f, &b, PATIENCE_USEC);
         assert_int_equal(b.code, -ETIMEDOUT);
         assert_non_null(strstr(b.err.text, "another node or program"));
         assert_non_null(strstr(b.err.text, f->dir));
@@ -335,13 +337,13 @@ static void released_elsewhere_is_had_soon(void **state)
         Request a = { 0 }, b = { 0 };
         uint64_t begin;
 
-        ask(f->a, false, USEC_PER_SEC, &a);
-        run_until(f, &a, USEC_PER_SEC);
+        ask(f->a, false, PATIENCE_USEC, &a);
+        run_until(f, &a, PATIENCE_USEC);
         ask(f->b, false, 5 * USEC_PER_SEC, &b);
         run(f, 20 * USEC_PER_MSEC);
         (void) cluster_lock_release(a.lock);
         begin = now_usec();
-        run_until(f, &b, 5 * USEC_PER_SEC);
+        run_until(f, &b, PATIENCE_USEC);
         assert_non_null(b.lock);
         assert_true(now_usec() - begin < 500 * USEC_PER_MSEC);
 }
@@ -353,8 +355,8 @@ static void dead_holders_lock_is_taken_over(void **state)
 
         assert_int_equal(fs_mkdir_p(f->dir, 0700), 0);
         age_dir(f->dir, LOCK_LIFE_SEC + 5);
-        ask(f->a, false, USEC_PER_SEC, &r);
-        run_until(f, &r, USEC_PER_SEC);
+        ask(f->a, false, PATIENCE_USEC, &r);
+        run_until(f, &r, PATIENCE_USEC);
         assert_non_null(r.lock);
         assert_true(cluster_lock_is_held(r.lock));
 }
@@ -367,7 +369,7 @@ static void living_holders_lock_is_not_taken_over(void **state)
         assert_int_equal(fs_mkdir_p(f->dir, 0700), 0);
         age_dir(f->dir, LOCK_LIFE_SEC - 10);
         ask(f->a, false, 200 * USEC_PER_MSEC, &r);
-        run_until(f, &r, USEC_PER_SEC);
+        run_until(f, &r, PATIENCE_USEC);
         assert_int_equal(r.code, -ETIMEDOUT);
         assert_true(exists(f->dir));
 }
@@ -382,7 +384,7 @@ static void expired_lock_with_something_in_it_stays(void **state)
         assert_int_equal(fs_mkdir_p(inside, 0700), 0);
         age_dir(f->dir, 1000);
         ask(f->a, false, 100 * USEC_PER_MSEC, &r);
-        run_until(f, &r, USEC_PER_SEC);
+        run_until(f, &r, PATIENCE_USEC);
         assert_int_equal(r.code, -ETIMEDOUT);
         assert_true(exists(inside));
 }
@@ -396,7 +398,7 @@ static void on_a_cluster_file_system_expiry_is_asked_for(void **state)
         assert_int_equal(fs_mkdir_p(f->dir, 0700), 0);
         age_dir(f->dir, 1000); /* only the cluster may decide, whatever the time says */
         ask(f->a, false, 200 * USEC_PER_MSEC, &r);
-        run_until(f, &r, USEC_PER_SEC);
+        run_until(f, &r, PATIENCE_USEC);
         assert_int_equal(r.code, -ETIMEDOUT);
         assert_true(exists(f->dir));
         assert_true(n_zero_times >= 2);
@@ -407,11 +409,11 @@ static void lost_lock_is_noticed_and_the_new_ones_left(void **state)
         Fixture *f = *state;
         Request a = { 0 }, b = { 0 };
 
-        ask(f->a, false, USEC_PER_SEC, &a);
-        run_until(f, &a, USEC_PER_SEC);
+        ask(f->a, false, PATIENCE_USEC, &a);
+        run_until(f, &a, PATIENCE_USEC);
         age_dir(f->dir, LOCK_LIFE_SEC + 5); /* as if we had slept so long */
-        ask(f->b, false, USEC_PER_SEC, &b);
-        run_until(f, &b, USEC_PER_SEC);
+        ask(f->b, false, PATIENCE_USEC, &b);
+        run_until(f, &b, PATIENCE_USEC);
         assert_non_null(b.lock);
         assert_false(cluster_lock_is_held(a.lock));
         (void) cluster_lock_release(a.lock);
@@ -430,7 +432,7 @@ static void no_quorum_fails_all_at_once(void **state)
                 mkdir_error = errors[i];
                 ask(f->a, false, 60 * USEC_PER_SEC, &a);
                 ask(f->a, false, 60 * USEC_PER_SEC, &b);
-                run_until(f, &b, USEC_PER_SEC);
+                run_until(f, &b, PATIENCE_USEC);
                 assert_int_equal(a.code, -EROFS);
                 assert_int_equal(b.code, -EROFS);
                 assert_non_null(strstr(a.err.text, "no quorum"));
@@ -445,22 +447,22 @@ static void lost_quorum_takes_waiting_and_held_ones(void **state)
 
         cluster_locks_set_membership(f->a, members);
         ask(f->a, false, 60 * USEC_PER_SEC, &held);
-        run_until(f, &held, USEC_PER_SEC);
+        run_until(f, &held, PATIENCE_USEC);
         assert_true(cluster_lock_is_held(held.lock));
         ask(f->a, false, 60 * USEC_PER_SEC, &waiting);
         is_without_quorum = true;
         assert_false(cluster_lock_is_held(held.lock)); /* nothing is committed any more */
         (void) cluster_lock_release(held.lock);
-        run_until(f, &waiting, USEC_PER_SEC);
+        run_until(f, &waiting, PATIENCE_USEC);
         assert_int_equal(waiting.code, -EROFS);
         assert_string_equal(waiting.err.text, "no quorum: the test says so");
         assert_false(exists(f->dir));
-        ask(f->a, true, USEC_PER_SEC, &local);
-        run_until(f, &local, USEC_PER_SEC);
+        ask(f->a, true, PATIENCE_USEC, &local);
+        run_until(f, &local, PATIENCE_USEC);
         assert_true(cluster_lock_is_held(local.lock));
         is_without_quorum = false;
-        ask(f->a, false, USEC_PER_SEC, &again);
-        run_until(f, &again, USEC_PER_SEC);
+        ask(f->a, false, PATIENCE_USEC, &again);
+        run_until(f, &again, PATIENCE_USEC);
         assert_non_null(again.lock);
 }
 
@@ -471,7 +473,7 @@ static void other_failures_are_told_with_their_reason(void **state)
 
         mkdir_error = ENOSPC;
         ask(f->a, false, 60 * USEC_PER_SEC, &r);
-        run_until(f, &r, USEC_PER_SEC);
+        run_until(f, &r, PATIENCE_USEC);
         assert_int_equal(r.code, -ENOSPC);
         assert_non_null(strstr(r.err.text, "No space left"));
 }
@@ -481,13 +483,13 @@ static void a_waiter_may_leave(void **state)
         Fixture *f = *state;
         Request a = { 0 }, b = { 0 }, c = { 0 };
 
-        ask(f->a, false, USEC_PER_SEC, &a);
-        ask(f->a, false, USEC_PER_SEC, &b);
-        ask(f->a, false, USEC_PER_SEC, &c);
-        run_until(f, &a, USEC_PER_SEC);
+        ask(f->a, false, PATIENCE_USEC, &a);
+        ask(f->a, false, PATIENCE_USEC, &b);
+        ask(f->a, false, PATIENCE_USEC, &c);
+        run_until(f, &a, PATIENCE_USEC);
         assert_null(cluster_lock_release(b.handle));
         (void) cluster_lock_release(a.lock);
-        run_until(f, &c, USEC_PER_SEC);
+        run_until(f, &c, PATIENCE_USEC);
         assert_non_null(c.lock);
         assert_int_equal(b.n_calls, 0);
 }
@@ -498,9 +500,9 @@ static void one_that_failed_may_leave_before_it_is_told(void **state)
         Request a = { 0 }, b = { 0 };
 
         mkdir_error = EACCES;
-        ask(f->a, false, USEC_PER_SEC, &a);
-        ask(f->a, false, USEC_PER_SEC, &b);
-        run_until(f, &a, USEC_PER_SEC);
+        ask(f->a, false, PATIENCE_USEC, &a);
+        ask(f->a, false, PATIENCE_USEC, &b);
+        run_until(f, &a, PATIENCE_USEC);
         assert_int_equal(b.n_calls, 0);
         (void) cluster_lock_release(b.handle);
         run(f, 5000);
@@ -568,8 +570,8 @@ static void killed_daemons_lock_that_somebody_took_is_left(void **state)
         f->a = cluster_locks_free(f->a);
         killed_holder(f);
         age_dir(f->dir, LOCK_LIFE_SEC + 5);
-        ask(f->b, false, USEC_PER_SEC, &r);
-        run_until(f, &r, USEC_PER_SEC);
+        ask(f->b, false, PATIENCE_USEC, &r);
+        run_until(f, &r, PATIENCE_USEC);
         assert_non_null(r.lock);
         f->a = locks_open(f, f->state_a);
         assert_true(cluster_lock_is_held(r.lock));
@@ -617,7 +619,7 @@ static void stop_tells_all_who_wait(void **state)
 
         ask(f->a, false, 60 * USEC_PER_SEC, &a);
         ask(f->a, false, 60 * USEC_PER_SEC, &b);
-        run_until(f, &a, USEC_PER_SEC);
+        run_until(f, &a, PATIENCE_USEC);
         ask(f->a, true, 60 * USEC_PER_SEC, &c); /* not even tried yet */
         cluster_locks_stop(f->a);
         assert_int_equal(b.code, -ECANCELED);
@@ -642,12 +644,12 @@ static void in_the_background_it_is_the_same(void **state)
                 ask(f->a, false, 20 * USEC_PER_SEC, &r[i]);
         }
         ask(f->b, false, 20 * USEC_PER_SEC, &other);
-        run_until(f, &r[39], 20 * USEC_PER_SEC);
+        run_until(f, &r[39], PATIENCE_USEC);
         for (size_t i = 0; i < 40; i++) {
                 assert_int_equal(r[i].n_calls, 1);
                 assert_int_equal(r[i].code, 0);
         }
-        run_until(f, &other, 20 * USEC_PER_SEC);
+        run_until(f, &other, PATIENCE_USEC);
         assert_int_equal(other.code, 0);
         for (unsigned i = 0; i < 1000 && exists(f->dir); i++)
                 run(f, 5000);
@@ -665,9 +667,9 @@ static void a_file_system_that_hangs_keeps_nobody_waiting(void **state)
         ask(f->a, false, 100 * USEC_PER_MSEC, &r);
         ask(f->a, true, 100 * USEC_PER_MSEC, &local);
         begin = now_usec();
-        run_until(f, &local, 5 * USEC_PER_SEC);
+        run_until(f, &local, PATIENCE_USEC);
         assert_non_null(local.lock);
-        run_until(f, &r, 5 * USEC_PER_SEC);
+        run_until(f, &r, PATIENCE_USEC);
         assert_true(is_hanging && now_usec() - begin < 4 * USEC_PER_SEC);
         assert_int_equal(r.code, -ETIMEDOUT);
         assert_non_null(strstr(r.err.text, "does not answer"));
@@ -677,7 +679,7 @@ static void a_file_system_that_hangs_keeps_nobody_waiting(void **state)
                 run(f, 5000);
         assert_false(exists(f->dir));
         ask(f->a, false, 5 * USEC_PER_SEC, &again);
-        run_until(f, &again, 5 * USEC_PER_SEC);
+        run_until(f, &again, PATIENCE_USEC);
         assert_true(cluster_lock_is_held(again.lock));
         is_hanging = true; /* also at the end of the daemon */
         (void) cluster_lock_release(again.lock);
@@ -695,8 +697,8 @@ static void who_slept_too_long_commits_nothing(void **state)
 
         cluster_locks_set_life(f->a, 1);
         cluster_locks_set_life(f->b, 1);
-        ask(f->a, false, USEC_PER_SEC, &a);
-        run_until(f, &a, USEC_PER_SEC);
+        ask(f->a, false, PATIENCE_USEC, &a);
+        run_until(f, &a, PATIENCE_USEC);
         run(f, 1500 * USEC_PER_MSEC);
         assert_int_equal(cluster_lock_check(a.lock, &err), 0); /* awake: it is renewed */
         (void) usleep(1100000);
@@ -707,7 +709,7 @@ static void who_slept_too_long_commits_nothing(void **state)
         assert_int_equal(cluster_lock_check(a.lock, &err), -ESTALE);
         age_dir(f->dir, 5);
         ask(f->b, false, 5 * USEC_PER_SEC, &b);
-        run_until(f, &b, 5 * USEC_PER_SEC);
+        run_until(f, &b, PATIENCE_USEC);
         (void) cluster_lock_release(a.lock);
         assert_int_equal(cluster_lock_check(b.lock, &err), 0);
 }
@@ -718,10 +720,10 @@ static void json_shows_holder_and_waiters(void **state)
         Request a = { 0 }, b = { 0 }, c = { 0 };
         json_object *row;
 
-        ask(f->a, false, USEC_PER_SEC, &a);
-        ask(f->a, false, USEC_PER_SEC, &b);
-        ask(f->b, false, USEC_PER_SEC, &c);
-        run_until(f, &a, 10 * USEC_PER_SEC);
+        ask(f->a, false, PATIENCE_USEC, &a);
+        ask(f->a, false, PATIENCE_USEC, &b);
+        ask(f->b, false, PATIENCE_USEC, &c);
+        run_until(f, &a, PATIENCE_USEC);
         AUTO_JSON *rows = cluster_locks_to_json(f->a);
         AUTO_JSON *other = cluster_locks_to_json(f->b);
         assert_int_equal(json_object_array_length(rows), 1);
