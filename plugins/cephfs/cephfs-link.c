@@ -71,6 +71,13 @@ static void look_at_servers(CephCluster *c, char *ret, size_t size)
 /* The owner's member comes first, so that look_at_servers() finds it. */
 _Static_assert(offsetof(CephFs, cluster) == 0, "cluster is the first member");
 
+static void nudge_servers(void *userdata)
+{
+        CephFs *f = userdata;
+
+        cephfs_nudge_ask(&f->nudge);
+}
+
 /* --- what is configured */
 
 static char *absolute_of(const char *subdir)
@@ -94,6 +101,9 @@ int cephfs_init(CephFs *f, const struct storaged_host *host, const struct storag
                 return r;
         f->cluster.caps = "mon 'allow r', mds 'allow rw', osd 'allow rw tag cephfs data=…' (`ceph fs authorize`)";
         f->cluster.look = look_at_servers;
+        f->nudge = (CephNudge) CEPH_NUDGE_INIT;
+        f->cluster.watch.slow = nudge_servers;
+        f->cluster.watch.slow_userdata = f;
         f->name = name && *name ? strdup(name) : NULL;
         f->cluster.file_system = f->name;
         f->subdir = absolute_of(storaged_config_get(config, "subdir"));
@@ -127,6 +137,7 @@ void cephfs_disconnect(CephFs *f)
                 return;
         /* Saying goodbye waits for the servers' answer. */
         CEPH_WATCH(&f->cluster.watch, CEPH_SHORT_MS, "end the session with the metadata servers");
+        cephfs_nudge_end(&f->nudge);
         ceph_shutdown(TAKE(f->session));
 }
 
@@ -209,6 +220,7 @@ static int begin_session(CephFs *f, const char *name, STORAGED_ERR)
         if (r < 0) /* -ENXIO: no server is up */
                 return cephfs_fail(f, r == -ENXIO ? -ETIMEDOUT : r, err, "begin a session with the metadata servers");
         f->session = TAKE(s);
+        cephfs_nudge_begin(&f->nudge, f->cluster.rados, f->subdir);
         return 0;
 }
 

@@ -3,6 +3,7 @@
 /* A Ceph file system by libcephfs, without a mount: one session with its metadata servers, bounded by a watch. */
 #include <cephfs/libcephfs.h>
 
+#include "cephfs/cephfs-nudge.h"
 #include "common-ceph/ceph-cluster.h"
 
 typedef struct CephFs {
@@ -10,6 +11,7 @@ typedef struct CephFs {
         struct ceph_mount_info *session; /* its root is `subdir`; NULL: there is none */
         char *name;                      /* of the file system; NULL: the cluster's first */
         char *subdir;                    /* "/" or "/a/b" */
+        CephNudge nudge;                 /* for what takes the servers long */
         int slot;                        /* descriptor of the lock that makes the session's name ours; -EBADF */
 } CephFs;
 

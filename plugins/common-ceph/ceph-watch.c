@@ -33,20 +33,32 @@ static void watch_give_up(CephWatch *w)
         w->host->give_up(w->host->handle, &err);
 }
 
+/* When there is something to do next: to help it along, or to give it up. */
+static uint64_t next_ms(const CephWatch *w)
+{
+        return w->slow && !w->is_slow && w->limit_ms > CEPH_SLOW_MS ? w->due_ms - w->limit_ms + CEPH_SLOW_MS
+                                                                    : w->due_ms;
+}
+
 static void *watch_main(void *userdata)
 {
         CephWatch *w = userdata;
 
         (void) pthread_mutex_lock(&w->lock);
         while (!w->is_ending) {
-                struct timespec until = { (time_t) (w->due_ms / 1000), (long) (w->due_ms % 1000) * 1000000 };
+                uint64_t next = next_ms(w);
+                struct timespec until = { (time_t) (next / 1000), (long) (next % 1000) * 1000000 };
 
-                if (w->due_ms == 0)
+                if (w->due_ms == 0) {
                         (void) pthread_cond_wait(&w->changed, &w->lock);
-                else if (ceph_now_ms() >= w->due_ms)
-                        watch_give_up(w);
-                else
+                } else if (ceph_now_ms() < next) {
                         (void) pthread_cond_timedwait(&w->changed, &w->lock, &until);
+                } else if (next < w->due_ms) {
+                        w->is_slow = true;
+                        w->slow(w->slow_userdata);
+                } else {
+                        watch_give_up(w);
+                }
         }
         (void) pthread_mutex_unlock(&w->lock);
         return NULL;
@@ -90,6 +102,7 @@ CephWatch *ceph_watch_set(CephWatch *w, unsigned limit_ms, const char *fmt, ...)
         va_end(ap);
         w->limit_ms = limit_ms;
         w->due_ms = ceph_now_ms() + limit_ms;
+        w->is_slow = false;
         if (!w->has_thread)
                 w->has_thread = pthread_create(&w->thread, NULL, watch_main, w) == 0;
         (void) pthread_cond_signal(&w->changed);
@@ -102,6 +115,10 @@ void ceph_watch_again(CephWatch *w)
         (void) pthread_mutex_lock(&w->lock);
         if (w->due_ms > 0)
                 w->due_ms = ceph_now_ms() + w->limit_ms; /* the thread looks again at the old time and waits on */
+        if (w->due_ms > 0 && w->is_slow) {               /* which would be late for its help */
+                w->is_slow = false;
+                (void) pthread_cond_signal(&w->changed);
+        }
         (void) pthread_mutex_unlock(&w->lock);
 }
 
@@ -114,6 +131,7 @@ void ceph_watch_resume(CephWatch *w)
 {
         (void) pthread_mutex_lock(&w->lock);
         w->due_ms = ceph_now_ms() + w->limit_ms;
+        w->is_slow = false;
         (void) pthread_cond_signal(&w->changed);
         (void) pthread_mutex_unlock(&w->lock);
 }

@@ -12,6 +12,10 @@
 #include <storaged/cleanup.h>
 #include <storaged/plugin.h>
 
+#define CEPH_SLOW_MS 300 /* what lasts longer may be helped along */
+
+/* Something lasts: called by the watch's thread, once until the time begins anew; must return at once. */
+typedef void (*ceph_watch_slow_fn)(void *userdata);
 /* Finds the reason of a silence, in at most a second or two: "mon unreachable: …". */
 typedef void (*ceph_watch_reason_fn)(void *userdata, char *ret, size_t size);
 
@@ -20,11 +24,13 @@ typedef struct CephWatch {
         const char *storage; /* borrowed; names it in the sentence */
         ceph_watch_reason_fn reason;
         void *userdata;
+        ceph_watch_slow_fn slow; /* or NULL; the owner's to set before the first watch */
+        void *slow_userdata;
         pthread_t thread;
         pthread_mutex_t lock; /* held while it gives up: a call that returns meanwhile waits for the end */
         pthread_cond_t changed;
-        bool has_thread, is_ending;
-        uint64_t due_ms; /* 0: no watch is set */
+        bool has_thread, is_ending, is_slow; /* is_slow: `slow` was called */
+        uint64_t due_ms;                     /* 0: no watch is set */
         unsigned limit_ms;
         char what[192];
 } CephWatch;

@@ -53,6 +53,15 @@ class Files(CephFsTest):
         self.assertEqual([r["volid"] for r in self.d.content("files")], [row["volid"]])
         self.assertEqual(self.on_mount("ls", f"{self.tmp}/mnt/files/template/iso").out, "")
 
+    def test_what_the_journal_does_not_have_yet(self):
+        """
+        Another client moves a file, and the metadata server is in no hurry to write that down: mostly with its next tick, 5 s
+        later. Who asks for the name meanwhile waits, and a healthy server looked silent (in one listing of three).
+        """
+        for i in range(8):
+            self.on_mount("sh", "-c", f"cd {self.tmp}/mnt/files/template/iso && touch draft && mv draft {i}.iso")
+            self.assertEqual(self.d.volids("files"), [f"files:iso/{k}.iso" for k in range(i + 1)])
+
     def test_streams(self):
         """Bytes go through the mount: import of an archive and its export."""
         data = os.urandom(300000)

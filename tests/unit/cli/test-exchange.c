@@ -242,9 +242,10 @@ static void nobody_there(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                CASE(an_answer_in_pieces),          CASE(an_answer_that_breaks_off), CASE(no_answer_of_http),
-                CASE(an_answer_before_all_is_sent), CASE(a_file_between_texts),      CASE(a_file_that_got_shorter),
-                CASE(interrupted),                  CASE(nobody_there),
+                CASE(an_answer_in_pieces),  CASE(an_answer_that_breaks_off),
+                CASE(no_answer_of_http),    CASE(an_answer_before_all_is_sent),
+                CASE(a_file_between_texts), CASE(a_file_that_got_shorter),
+                CASE(interrupted),          CASE(nobody_there),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
