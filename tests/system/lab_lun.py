@@ -254,7 +254,22 @@ while usable() != 4:
                      "$(readlink -f /dev/vgmark/$d); done")
         self.assertNotIn("ID_FS_TYPE", self.properties(1, "/dev/vgmark/vm-100-disk-0"))
         self.assertEqual(self.properties(1, "/dev/vgmark/hosts").get("ID_FS_TYPE"), "ext4")
+        self.looking_makes_no_events(number, wwid)
         self.must(1, "vgremove -qfy vgmark")
+
+    def looking_makes_no_events(self, number, wwid):
+        """A device that was open for writing is looked at again by udev when it is closed, and its links go for a moment."""
+        self.must(1, "pvesm add lvm marked --vgname vgmark && pvesm lun list --fresh && pvesm list marked", timeout=60)
+        self.addCleanup(self.on, 1, "pvesm remove marked")
+        closed = lambda script: self.must(1, "cat > /run/look && /share/node/closed-after-writing sh -e /run/look", stdin=script.encode(), timeout=240).split()
+        path = self.row(wwid)["nodes"]["n1"]["paths"][0]["dev"]
+        devices = self.must(1, f"readlink -f /dev/{path} {san.device(number)} /dev/vgmark/hosts").split()
+        open_and_close = f"python3 -c 'import os; [os.close(os.open(device, os.O_RDWR)) for device in {json.dumps(devices)}]'"
+        self.assertEqual(closed(open_and_close), sorted(devices), "the control")
+        looks = ("lun list --fresh", f"lun show {wwid}", "lun scan", "scan fc", "scan lvm", "status", "list marked", "path marked:vm-100-disk-0",
+                 "doctor || true", "vg show vgmark")
+        self.assertEqual(closed("".join(f"pvesm {look}\n" for look in looks)), [], looks)
+        self.must(1, "pvesm remove marked")
 
     def test_unit_attention_is_marked_and_heard(self):
         """The array tells that its list of LUNs changed with the next command to any of its LUNs; nothing is scanned for it."""
