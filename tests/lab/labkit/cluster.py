@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What runs on the nodes: SAN sessions, Corosync, the lock manager and lvmlockd; storaged."""
-import concurrent.futures
 import re
 
 from . import net, node, san
@@ -9,6 +8,7 @@ from .state import wait_for
 
 def on_all(nodes, work):
     """Calls work(n) for all nodes at once; the first failure is raised when all have ended."""
+    import concurrent.futures  # here, as to load it takes longer than `lab run`
     with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
         return list(pool.map(work, nodes))
 

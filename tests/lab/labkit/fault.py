@@ -3,8 +3,6 @@
 Faults as commands: each row of the table is one thing that happens to a SAN, a node, a network or a server, or what
 ends it. tests/system/lab_faults.py shows for each that it bites and that it heals.
 """
-import inspect
-
 from . import ceph, cluster, net, nfs, node, san
 from .state import LabError
 
@@ -160,6 +158,7 @@ def command(lab, words):
         return
     if name not in FAULTS:
         raise LabError(f"no fault '{name}'; `lab fault help` lists them")
+    import inspect  # here, as to load it takes longer than most faults
     usage, _text, work = FAULTS[name]
     try:
         inspect.signature(work).bind(lab, *args)
