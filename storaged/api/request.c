@@ -68,7 +68,7 @@ int request_status_of(int code)
                 { EINVAL, 400 },     { EEXIST, 400 },    { ERANGE, 400 }, { ENAMETOOLONG, 400 }, { EACCES, 403 },
                 { ENOENT, 404 },     { EPERM, 409 },     { EBUSY, 409 },  { E2BIG, 413 },        { EFBIG, 413 },
                 { EOPNOTSUPP, 501 }, { ETIMEDOUT, 504 }, { EROFS, 503 },  { EAGAIN, 503 },       { EHOSTDOWN, 595 },
-                { ENOSPC, 507 },     { EDQUOT, 507 },
+                { ENOSPC, 507 },     { EDQUOT, 507 },    { ETIME, 504 },
         };
 
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -69,6 +69,10 @@ static int code_of(int status)
                 return -EACCES;
         case 501:
                 return -EOPNOTSUPP;
+        case 503:
+                return -EAGAIN;
+        case 504: /* -ETIMEDOUT is a node that does not answer itself */
+                return -ETIME;
         default:
                 return -EIO;
         }

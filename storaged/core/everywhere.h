@@ -6,8 +6,8 @@
 typedef struct NodeAnswer {
         char node[256];
         bool is_local;
-        json_object *data; /* NULL: failed, see err */
-        struct storaged_error err;
+        json_object *data;         /* NULL: failed, see err */
+        struct storaged_error err; /* -ETIME: it answered that something did not answer it; -ETIMEDOUT: it is silent */
 } NodeAnswer;
 
 /* Borrowed; in the order of the nodes. */

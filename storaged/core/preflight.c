@@ -3,7 +3,7 @@
  * One node is the reference: this one if it has the storage, else the first that is there. It tells what it reaches and
  * leaves a mark there; then all others tell and look for the mark, at once; then the mark goes.
  *
- *   reference: write → others: look (again for some seconds while one can't be asked yet) → compare
+ *   reference: write → others: look (again for some seconds while one can't be asked yet or is late) → compare
  *   → others: use, if it is new → reference: remove
  *
  * The same `kind` and `id`, and the mark where the type has marks, is the proof. Nodes that are offline prove nothing
@@ -38,6 +38,7 @@ typedef struct Preflight {
         sd_event_source *timer;
         const char *step; /* what `mark` is asked for now */
         bool is_used;     /* the others are to use it already */
+        bool was_late;    /* one of them was, and is asked once more */
         preflight_fn fn;
         void *userdata;
 } Preflight;
@@ -254,20 +255,30 @@ static void preflight_use(Preflight *p)
         preflight_clean(p);
 }
 
-/* Its storaged begins only now, or has no certificate yet. */
-static bool is_to_be_asked_again(const NodeAnswer *answers, size_t n)
+static bool has_code(const NodeAnswer *answers, size_t n, int code)
 {
         for (size_t i = 0; i < n; i++)
-                if (!answers[i].data && (answers[i].err.code == -EHOSTDOWN || answers[i].err.code == -EAGAIN))
+                if (!answers[i].data && answers[i].err.code == code)
                         return true;
         return false;
+}
+
+/* A storaged that begins only now, or has no certificate yet, for some seconds; who is late for a storage that the
+ * reference has just reached may be busy: once more. */
+static bool is_to_be_asked_again(Preflight *p, const NodeAnswer *answers, size_t n)
+{
+        if (!p->was_late && has_code(answers, n, -ETIME)) {
+                p->was_late = true;
+                return true;
+        }
+        return now_usec() < p->deadline_usec && (has_code(answers, n, -EHOSTDOWN) || has_code(answers, n, -EAGAIN));
 }
 
 static void on_looked(void *userdata, const NodeAnswer *answers, size_t n)
 {
         Preflight *p = userdata;
 
-        if (is_to_be_asked_again(answers, n) && now_usec() < p->deadline_usec) {
+        if (is_to_be_asked_again(p, answers, n)) {
                 p->timer = sd_event_source_disable_unref(p->timer);
                 if (sd_event_add_time_relative(p->core->event, &p->timer, CLOCK_MONOTONIC, RETRY_USEC, 0, on_retry,
                                                p) >= 0)

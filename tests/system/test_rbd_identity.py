@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from ceph import PRELUDE, SCALE, Lab, ceph
@@ -93,6 +94,17 @@ class TwoClusters(ClusterTest):
                 self.assertIn(f"node '{other.name}' reaches another one", r.err)
                 self.assertIn("--force", r.err)
                 self.assertNotIn("vms", [s["storage"] for s in asked.d.get("/storage")])
+        with self.subTest("who does not reach it at first is asked again"):
+            seen = n2.d.log.count("/identity: 504")
+            ceph.mon_stop(self.labs[1], "a")
+            try:
+                with ThreadPoolExecutor(1) as pool:
+                    adding = pool.submit(self.add, n1, check=False)
+                    wait_until(lambda: n2.d.log.count("/identity: 504") > seen, "n2 says that no monitor answers")
+                    ceph.mon_resume(self.labs[1], "a")
+                    self.assertIn("node 'n2' reaches another one", adding.result().err)
+            finally:
+                ceph.mon_resume(self.labs[1], "a")
         with self.subTest("--force, and the doctor"):
             self.add(n1, "--force")
             for n in self.nodes:
