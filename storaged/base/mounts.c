@@ -47,7 +47,18 @@ static bool is_above(const char *point, const char *path)
         return strcmp(point, "/") == 0 || (strncmp(point, path, n) == 0 && (path[n] == '/' || path[n] == '\0'));
 }
 
-int mounts_text_is_fuse(const char *table, const char *path)
+/* The fields behind " - ": type, source, options. */
+static void take_mount(char *fields, Mount *ret)
+{
+        char *save = NULL, *type = strtok_r(fields, " ", &save), *source = strtok_r(NULL, " ", &save);
+
+        if (source)
+                unescape(source);
+        (void) snprintf(ret->type, sizeof(ret->type), "%.63s", type ? type : "");
+        (void) snprintf(ret->source, sizeof(ret->source), "%.191s", source ? source : "");
+}
+
+int mounts_text_find(const char *table, const char *path, Mount *ret)
 {
         AUTO(freep) char *copy = strdup(table);
         char *save = NULL;
@@ -62,8 +73,6 @@ int mounts_text_is_fuse(const char *table, const char *path)
                 if (!type)
                         continue;
                 *type = '\0';
-                type += 3;
-                type[strcspn(type, " ")] = '\0';
                 for (int i = 0; i < 5; i++)
                         point = strtok_r(i == 0 ? line : NULL, " ", &fields);
                 if (!point)
@@ -72,9 +81,23 @@ int mounts_text_is_fuse(const char *table, const char *path)
                 if (!is_above(point, path) || strlen(point) < longest)
                         continue;
                 longest = strlen(point);
-                r = strcmp(type, "fuse") == 0 || strcmp(type, "fuseblk") == 0 || strncmp(type, "fuse.", 5) == 0;
+                take_mount(type + strlen(" - "), ret);
+                r = 1;
         }
         return r;
+}
+
+static bool is_fuse(const Mount *m)
+{
+        return str_eq(m->type, "fuse") || str_eq(m->type, "fuseblk") || str_skip(m->type, "fuse.");
+}
+
+int mounts_text_is_fuse(const char *table, const char *path)
+{
+        Mount m;
+        int r = mounts_text_find(table, path, &m);
+
+        return r > 0 ? is_fuse(&m) : r;
 }
 
 /* The path without links, and without a look at what is mounted on its last part. A link there may lead anywhere: 1. */
@@ -94,16 +117,26 @@ static int resolve(const char *path, char ret[static PATH_MAX])
                                                                                                       : -ENAMETOOLONG;
 }
 
-int mounts_is_fuse(const char *path)
+int mounts_find(const char *path, Mount *ret)
 {
         AUTO(freep) char *table = NULL;
         char real[PATH_MAX];
-        struct statfs st;
         int r = resolve(path, real);
 
         if (r > 0)
-                return statfs(path, &st) < 0 ? -errno : (unsigned long) st.f_type == FUSE_SUPER_MAGIC;
+                return -ELOOP;
         if (r >= 0)
                 r = fs_read_file("/proc/self/mountinfo", TABLE_MAX, &table, NULL);
-        return r < 0 ? r : mounts_text_is_fuse(table, real);
+        return r < 0 ? r : mounts_text_find(table, real, ret);
+}
+
+int mounts_is_fuse(const char *path)
+{
+        struct statfs st;
+        Mount m;
+        int r = mounts_find(path, &m);
+
+        if (r == -ELOOP)
+                return statfs(path, &st) < 0 ? -errno : (unsigned long) st.f_type == FUSE_SUPER_MAGIC;
+        return r > 0 ? is_fuse(&m) : r;
 }

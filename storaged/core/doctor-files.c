@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/mounts.h"
 #include "base/vec.h"
 #include "cluster/membership.h"
 #include "core/aside.h"
@@ -196,28 +197,16 @@ static bool is_seen(Doctor *d, int r, const char *what)
         return r >= 0;
 }
 
-/* What is mounted at the directory itself or above it: the last mount whose path it is below. */
 static void find_file_system(const char *path, char *ret, size_t size)
 {
-        FILE *f = fopen("/proc/self/mounts", "re");
-        char line[4096], source[256], at[2048], type[64];
-        size_t best = 0;
+        Mount m;
 
-        (void) snprintf(ret, size, "?");
-        while (f && fgets(line, sizeof(line), f)) {
-                size_t n;
-
-                if (sscanf(line, "%255s %2047s %63s", source, at, type) != 3)
-                        continue;
-                n = strlen(at);
-                if (strncmp(path, at, n) != 0 || (n > 1 && path[n] != '/' && path[n] != '\0') || n < best)
-                        continue;
-                best = n;
-                (void) snprintf(ret, size, "%.60s%s%.60s%s", type, str_eq(type, "fuse") ? " (" : "",
-                                str_eq(type, "fuse") ? source : "", str_eq(type, "fuse") ? ")" : "");
-        }
-        if (f)
-                (void) fclose(f);
+        if (mounts_find(path, &m) <= 0)
+                (void) snprintf(ret, size, "?");
+        else if (str_eq(m.type, "fuse")) /* says nothing; its source is the program's name */
+                (void) snprintf(ret, size, "fuse (%.60s)", m.source);
+        else
+                (void) snprintf(ret, size, "%.60s", m.type);
 }
 
 void check_cluster_directory(Doctor *d)

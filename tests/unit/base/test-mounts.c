@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which mount a path is on, out of the kernel's table. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,6 +53,23 @@ static void of_a_whole_root_in_user_space(void **state)
         assert_int_equal(mounts_text_is_fuse("", "/etc/pve"), 0);
 }
 
+static void its_type_and_source(void **state)
+{
+        Mount m = { .type = "as it was" };
+
+        (void) state;
+        assert_int_equal(mounts_text_find("", "/etc", &m), 0);
+        assert_string_equal(m.type, "as it was");
+        assert_int_equal(mounts_text_find(table, "/etc/pve/priv", &m), 1);
+        assert_string_equal(m.type, "fuse");
+        assert_string_equal(m.source, "clusterfs");
+        assert_int_equal(mounts_text_find(table, "/short", &m), 1);
+        assert_string_equal(m.type, "");
+        assert_int_equal(mounts_find("/proc/self", &m), -ELOOP);
+        assert_int_equal(mounts_find("/proc/nothing", &m), 1);
+        assert_string_equal(m.type, "proc");
+}
+
 static void this_machines_own(void **state)
 {
         (void) state;
@@ -66,7 +84,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_longest_point_above_it), cmocka_unit_test(what_is_mounted_over_it_counts),
                 cmocka_unit_test(names_are_escaped_there),    cmocka_unit_test(of_a_whole_root_in_user_space),
-                cmocka_unit_test(this_machines_own),
+                cmocka_unit_test(its_type_and_source),        cmocka_unit_test(this_machines_own),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
