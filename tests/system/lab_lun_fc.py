@@ -88,10 +88,17 @@ class FibreChannelLuns(LabCase):
         for word in words:
             self.assertIn(word, told, script)
 
+    def is_unplugged(self):
+        """multipathd removes a map without paths, but not while somebody looks at it (udev after each change), and does not try again."""
+        lun = self.lun(sas.WWID)
+        if lun and lun["n_paths"] == 0:
+            fc.machine(self.lab, NODE).execute(f"multipath -f {sas.WWID}", timeout=120)
+        return lun is None
+
     def plug(self, megabytes):
         """The SAS disk, and what there is of it once it has its map; taken out at the end."""
         sas.plug(self.lab, NODE, megabytes)
-        self.addCleanup(wait_until, lambda: self.lun(sas.WWID) is None, "the SAS disk to be gone", 120, 0.5)
+        self.addCleanup(wait_until, self.is_unplugged, "the SAS disk to be gone", 120, 0.5)
         self.addCleanup(sas.unplug, self.lab, NODE)
         lun = self.wait_lun(sas.WWID, "its map", lambda l: l and l["state"] == "ok" and l["n_active"] == 2)
         self.tell("found", f"{lun['device']}: {', '.join(p['hctl'] for p in lun['paths'])}")
