@@ -7,21 +7,19 @@ pulled, a single path lost, a new LUN, a grown LUN, a node fenced by a persisten
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
-import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import KEPT, main, slow, wait_until
-from labcase import LAB, LabCase, only_soak
+from fccase import FcCase
+from harness import main, slow, wait_until
+from labcase import only_soak
 from labkit import fc
 from labkit.agent import AgentError
 
 ALL_PATHS = {fc.wwid(n): fc.PATHS for n in fc.LUNS}
 TAKEN_UP_IN = 60  # seconds; 2 to 4 on a quiet machine, more on a busy one
-BUILT_IN = 900  # the first time: root image and boot, measured 75 s and 65 s
 
 
 class Traffic:
@@ -60,28 +58,16 @@ class Traffic:
         return json.loads(self.result[1])
 
 
-class FibreChannel(LabCase):
-    KIND = "fc"
-
+class FibreChannel(FcCase):
     @classmethod
     def bring_up(cls):
-        why = fc.missing()
-        if why:
-            raise unittest.SkipTest(why)
         was_saved = fc.is_saved()
         begin = time.monotonic()
-        r = subprocess.run([LAB, "--name", cls.lab.name, "fc", "up"], capture_output=True, text=True, timeout=BUILT_IN, check=False)
+        told = super().bring_up()
         seconds = time.monotonic() - begin
-        if r.returncode != 0:
-            raise AssertionError(f"lab fc up: {r.stderr.strip()}")
         if was_saved and seconds > TAKEN_UP_IN:
             raise AssertionError(f"the saved SAN took {seconds:.0f} s to come up, at most {TAKEN_UP_IN} s were expected")
-        return r.stdout
-
-    def keep(self):
-        kept = os.path.join(KEPT, f"lab-{self.lab.name}")
-        r = self.command("fc", "logs", kept)
-        return kept if r.returncode == 0 else f"{kept} ({r.stderr.strip()})"
+        return told
 
     def fc(self, *words):
         """By the command, as one would do it by hand."""
@@ -232,6 +218,17 @@ class FibreChannel(LabCase):
         self.must("n2", f"printf {mark} | dd of={fc.device(7)} bs=1M seek=191 conv=sync oflag=direct status=none")
         found = self.must("n1", f"dd if={fc.device(7)} bs=1M skip=191 count=1 iflag=direct status=none | head -c {len(mark)}")
         self.assertEqual(found, mark)
+
+    @only_soak("what a test does whose machine breaks")
+    def test_a_machine_that_breaks_is_replaced(self):
+        """A kernel that panics, one that hangs: the test tells of it, and has a whole SAN the second time."""
+        self.check_whole()
+        self.lived = getattr(self, "lived", 0) + 1
+        if self.lived == 1:
+            self.on("n1", "echo 1 > /proc/sys/kernel/sysrq; (sleep 1; echo c > /proc/sysrq-trigger) > /dev/null 2>&1 &")
+            wait_until(lambda: not fc.machine(self.lab, "n1").is_running(), "the end of n1", 60)
+            fc.machine(self.lab, "n2").execute("kill -STOP $(pidof agent); kill -KILL $$", timeout=10)
+        self.assertEqual(self.lived, 2)
 
     def reserve(self, node, *words):
         return self.must(node, f"mpathpersist --out {' '.join(words)} {fc.device(1)}", timeout=60)

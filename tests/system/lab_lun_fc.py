@@ -7,13 +7,12 @@ One node speaks here (the machines are emulated and slow); what several nodes do
 """
 import json
 import os
-import subprocess
 import sys
-import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from fccase import FcCase
 from harness import main, wait_until
-from labcase import LAB, LabCase, only_soak
+from labcase import only_soak
 from labkit import fc, sas
 
 NODE = "n1"
@@ -25,19 +24,14 @@ def plain(port):
     return fc.wwpn(port).replace(":", "")
 
 
-class FibreChannelLuns(LabCase):
+class FibreChannelLuns(FcCase):
     KIND = "lf"
 
     @classmethod
     def bring_up(cls):
-        why = fc.missing()
-        if why:
-            raise unittest.SkipTest(why)
-        r = subprocess.run([LAB, "--name", cls.lab.name, "fc", "up"], capture_output=True, text=True, timeout=900, check=False)
-        if r.returncode != 0:
-            raise AssertionError(f"lab fc up: {r.stderr.strip()}")
+        told = super().bring_up()
         fc.machine(cls.lab, NODE).must("/share/node/storaged-up", timeout=180)
-        return r.stdout
+        return told
 
     def must(self, script, **kwargs):
         """An emulated machine on a busy host may take longer to start a process than storaged waits for a worker: again, then."""
