@@ -224,6 +224,7 @@ class FibreChannel(FcCase):
         """A kernel that panics, one that hangs: the test tells of it, and has a whole SAN the second time."""
         self.check_whole()
         self.lived = getattr(self, "lived", 0) + 1
+        self.OF_THE_BED += "|sysrq triggered crash"
         if self.lived == 1:
             self.on("n1", "echo 1 > /proc/sys/kernel/sysrq; (sleep 1; echo c > /proc/sysrq-trigger) > /dev/null 2>&1 &")
             wait_until(lambda: not fc.machine(self.lab, "n1").is_running(), "the end of n1", 60)

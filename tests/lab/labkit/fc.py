@@ -431,8 +431,8 @@ true"""
 
 def what_broke(lab, name):
     """
-    What a machine's own kernel has broken of, as lines; none if it is whole. It must not matter to what is tested: this
-    is Linux 6.1's FCoE, which no one uses as this SAN does (docs/lab.md). A machine that hangs is made to panic.
+    What a machine's own kernel has broken of, as lines; none if it is whole. A machine that hangs is made to panic, so
+    that its console tells where it was (docs/lab.md).
     """
     m = machine(lab, name)
     if m.is_running():
@@ -442,7 +442,7 @@ def what_broke(lab, name):
             m.qmp("inject-nmi")
             wait_for(f"end of {name}", lambda: not m.is_running(), 30)
     with open(m.console, encoding="utf-8", errors="replace") as f:
-        return ["it does not answer; its console ends with:", *(line.rstrip() for line in f.readlines()[-50:])]
+        return ["it does not answer; its console ends with:", *(line.rstrip() for line in f.readlines()[-80:])]
 
 
 def broken(lab):
